@@ -1,0 +1,179 @@
+// Package gate decides who may call an operation.
+//
+// A document's security requirement becomes a [Policy], its security schemes
+// become [Authenticator] values. For each request a [Gate] collects the
+// credentials that are present, has each verified at most once, and lets
+// [Decide] say what follows. The zero value of everything here lets nobody in.
+package gate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// A User is a person.
+type User struct {
+	ID      string // ours, opaque, never empty, one per (Issuer, Subject), however the caller came
+	Issuer  string // who vouches for Subject: the provider's issuer identifier
+	Subject string
+	Name    string
+	Email   string
+}
+
+// A Client is a program that acts for itself: the owner of a service key, the
+// client of a token, the subject of a certificate.
+type Client struct {
+	ID   string // never empty
+	Name string
+}
+
+// Scopes is a set of scopes.
+type Scopes []string
+
+// Has tells whether scope is held.
+func (s Scopes) Has(scope string) bool { return slices.Contains(s, scope) }
+
+// An Identity is who a verified credential speaks of.
+type Identity struct {
+	User     *User   // nil: no person
+	Client   *Client // nil: no program
+	Scopes   Scopes
+	AuthTime time.Time // when the person last proved who they are; zero where unknown
+	// Record is the id of the key record that was presented, "" for other
+	// credentials. One record never meets two schemes of one alternative.
+	Record string
+}
+
+// An Authenticator verifies the credentials of one scheme. Its methods may be
+// called concurrently.
+type Authenticator interface {
+	// Find tells whether a credential for the scheme is present. It looks
+	// only at headers and the URL, never at the body. An error means that
+	// the credential is there more than once (400).
+	Find(r *http.Request) (Credential, bool, error)
+	// Verify says who c speaks of. ErrInvalid: 401. ErrAbsent: as if c had
+	// not been sent. A *LimitError: 429. Any other error: 503, since it is
+	// not known whether c is good.
+	Verify(ctx context.Context, r *http.Request, c Credential) (Identity, error)
+	// Challenge returns the scheme's value for WWW-Authenticate. cause is
+	// nil where nothing was presented, ErrInvalid, or an *InsufficientScope.
+	Challenge(cause error) string
+}
+
+// A Credential is something found in one place of a request.
+type Credential struct {
+	Place Place
+	Value string
+}
+
+var (
+	// ErrInvalid means that a credential was examined and is no good.
+	ErrInvalid = errors.New("gate: credential is invalid")
+	// ErrAbsent means that a credential counts as not sent (an ended session).
+	ErrAbsent = errors.New("gate: credential is absent")
+)
+
+// A LimitError means that a caller failed too often and has to wait.
+type LimitError struct{ RetryAfter time.Duration }
+
+func (e *LimitError) Error() string { return "gate: too many failed attempts" }
+
+// An InsufficientScope is given to Challenge where a credential was good and
+// lacks scopes (RFC 6750, section 3.1).
+type InsufficientScope struct{ Scopes []string }
+
+func (e *InsufficientScope) Error() string { return "gate: insufficient scope" }
+
+// A Policy says who may call an operation. Its zero value lets nobody in.
+type Policy struct {
+	public       bool
+	alternatives []Requirement
+}
+
+// A Requirement is one alternative: it is met when all its needs are.
+type Requirement struct{ needs []Need }
+
+// A Need is one scheme and the scopes that its credential must hold.
+type Need struct {
+	Scheme string
+	Scopes []string
+}
+
+// Public lets in everybody, and looks at no credential.
+func Public() Policy { return Policy{public: true} }
+
+// Require lets in who meets all needs. Without any it lets nobody in: the
+// empty requirement of a document is [Policy.OrAnonymous].
+func Require(needs ...Need) Policy {
+	if len(needs) == 0 {
+		return Policy{}
+	}
+	return Policy{alternatives: []Requirement{{needs: slices.Clone(needs)}}}
+}
+
+// Anonymous lets in who presents no credential at all. Used with Or.
+func Anonymous() Policy { return Policy{alternatives: []Requirement{{}}} }
+
+// Or lets in whom p or q lets in. Public on either side keeps its meaning
+// only alone: Or of a public policy panics, since the document cannot say it.
+func (p Policy) Or(q Policy) Policy {
+	if p.public || q.public {
+		panic("gate: Or of a public policy")
+	}
+	return Policy{alternatives: slices.Concat(p.alternatives, q.alternatives)}
+}
+
+// IsPublic tells whether the policy was written as Public.
+func (p Policy) IsPublic() bool { return p.public }
+
+// Alternatives returns the requirements in the document's order.
+func (p Policy) Alternatives() []Requirement { return slices.Clone(p.alternatives) }
+
+// Needs returns the requirement's needs; none means anonymous.
+func (r Requirement) Needs() []Need { return slices.Clone(r.needs) }
+
+// An Operation is one method on one path with its policy.
+type Operation struct {
+	ID      string
+	Pattern string // method, blank, path template: "GET /v1/posts/{post}"
+	Policy  Policy
+}
+
+// A Principal is who was let in. Its zero value is nobody.
+type Principal struct {
+	user     *User
+	client   *Client
+	scopes   Scopes
+	authTime time.Time
+	via      []string
+}
+
+// User returns the person; false: no person stands behind the call.
+func (p Principal) User() (User, bool) {
+	if p.user == nil {
+		return User{}, false
+	}
+	return *p.user, true
+}
+
+// Client returns the program; false: none was named.
+func (p Principal) Client() (Client, bool) {
+	if p.client == nil {
+		return Client{}, false
+	}
+	return *p.client, true
+}
+
+// Scopes returns what the caller holds. Where a person stands behind the call
+// these are the scopes of the person's credentials alone; a client beside them
+// adds none.
+func (p Principal) Scopes() Scopes { return slices.Clone(p.scopes) }
+
+// AuthTime returns when the person last proved who they are; zero where unknown.
+func (p Principal) AuthTime() time.Time { return p.authTime }
+
+// Via returns the names of the document's schemes that let the caller in.
+func (p Principal) Via() []string { return slices.Clone(p.via) }
