@@ -1,0 +1,175 @@
+package apikey
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/user"
+)
+
+// basicUser is the user name that goes with a key as the password of Basic.
+const basicUser = "apikey"
+
+// maxCredential bounds, in bytes, what is looked at: no key in Basic is longer.
+const maxCredential = 256
+
+// verify says who c speaks of under the scheme. Whatever is wrong with a key,
+// the answer is gate.ErrInvalid, with the cause for the log alone, or a
+// *gate.LimitError; any other error means that it could not be found out.
+func (k *Keys) verify(ctx context.Context, r *http.Request, scheme string, c gate.Credential) (gate.Identity, error) {
+	key, err := k.read(c)
+	from := address(r)
+	if err := k.limit.before(from, key.id); err != nil {
+		return gate.Identity{}, err
+	}
+	var rec Record
+	var who gate.Identity
+	if err == nil {
+		rec, err = k.match(ctx, key)
+	}
+	if err == nil {
+		who, err = k.admit(ctx, rec, scheme)
+	}
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return gate.Identity{}, k.limit.failed(from, key.id, invalid(key.id, refused))
+	}
+	if err != nil {
+		return gate.Identity{}, err
+	}
+	k.limit.succeeded(from, key.id)
+	k.touch(ctx, rec)
+	return who, nil
+}
+
+// A refusal is a reason for which a key is no good.
+type refusal struct{ reason string }
+
+func (e *refusal) Error() string { return e.reason }
+
+// invalid wraps gate.ErrInvalid with what the log may know. It never holds
+// more of a key than its id.
+func invalid(id string, cause error) error {
+	if id == "" {
+		return fmt.Errorf("%w: %w", gate.ErrInvalid, cause)
+	}
+	return fmt.Errorf("%w: key %s: %w", gate.ErrInvalid, id, cause)
+}
+
+// read takes the key out of a credential. Its error is a *refusal.
+func (k *Keys) read(c gate.Credential) (parsed, error) {
+	text := c.Value
+	if c.Place == gate.Authorization("basic") {
+		var err error
+		if text, err = password(text); err != nil {
+			return parsed{}, err
+		}
+	}
+	return parse(k.cfg.Prefix, text)
+}
+
+// match returns the record of key. For an unknown id it does the work of a
+// known one: it hashes, and compares with the hash of nobody.
+func (k *Keys) match(ctx context.Context, key parsed) (Record, error) {
+	if key.env != k.cfg.Environment {
+		return Record{}, &refusal{"it is for " + string(key.env) + ", not " + string(k.cfg.Environment)}
+	}
+	rec, err := k.cfg.Store.Load(ctx, key.id)
+	known := err == nil
+	if errors.Is(err, ErrNotFound) {
+		rec = Record{ID: key.id, Hash: k.nobody}
+	} else if err != nil {
+		return Record{}, fmt.Errorf("apikey: loading key %s: %w", key.id, err)
+	}
+	if rec.ID != key.id {
+		return Record{}, fmt.Errorf("apikey: the store gave the record of another key for %s", key.id)
+	}
+	sum := k.hash([]byte(key.text))
+	same := subtle.ConstantTimeCompare(sum[:], rec.Hash[:]) == 1
+	switch {
+	case !known:
+		return Record{}, &refusal{"unknown id"}
+	case !same:
+		return Record{}, &refusal{"wrong secret"}
+	}
+	return rec, nil
+}
+
+// admit tells whether the record, whose secret was right, counts here and now,
+// and who it speaks of.
+func (k *Keys) admit(ctx context.Context, rec Record, scheme string) (gate.Identity, error) {
+	switch {
+	case !rec.Revoked.IsZero():
+		return gate.Identity{}, &refusal{"revoked " + rec.Revoked.Format(time.RFC3339)}
+	case !rec.Expires.IsZero() && !k.cfg.Now().Before(rec.Expires):
+		return gate.Identity{}, &refusal{"expired " + rec.Expires.Format(time.RFC3339)}
+	case len(rec.Schemes) > 0 && !slices.Contains(rec.Schemes, scheme):
+		return gate.Identity{}, &refusal{"it does not serve scheme " + scheme}
+	}
+	who := gate.Identity{Scopes: slices.Clone(rec.Scopes), Record: rec.ID}
+	switch {
+	case (rec.Owner.User == "") == (rec.Owner.Client == ""):
+		return gate.Identity{}, fmt.Errorf("apikey: the record of key %s has not one owner", rec.ID)
+	case rec.Owner.Client != "":
+		who.Client = &gate.Client{ID: rec.Owner.Client, Name: rec.Owner.ClientName}
+		return who, nil
+	}
+	owner, err := k.cfg.Users.Load(ctx, rec.Owner.User)
+	switch {
+	case errors.Is(err, user.ErrNotFound):
+		return gate.Identity{}, &refusal{"its owner is unknown"}
+	case err != nil:
+		return gate.Identity{}, fmt.Errorf("apikey: loading the owner of key %s: %w", rec.ID, err)
+	case owner.ID != rec.Owner.User:
+		return gate.Identity{}, fmt.Errorf("apikey: the store gave the record of another user for the owner of key %s", rec.ID)
+	case owner.Disabled:
+		return gate.Identity{}, &refusal{"its owner is disabled"}
+	}
+	person := owner.User()
+	who.User = &person
+	return who, nil
+}
+
+// touchTime is how long a request waits at most for the note of last use,
+// which it does once a minute.
+const touchTime = 100 * time.Millisecond
+
+// touch notes that a key was used, if the last note is a minute old. A note
+// that fails is lost: the caller's key is good all the same.
+func (k *Keys) touch(ctx context.Context, rec Record) {
+	now := k.now()
+	if now.Sub(rec.LastUsed) < time.Minute || k.touched.take(rec.ID) > 0 {
+		return
+	}
+	// A caller who hangs up is noted too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), touchTime)
+	defer cancel()
+	if err := k.cfg.Store.Touch(ctx, rec.ID, now); err != nil {
+		k.cfg.Logger.WarnContext(ctx, "api key: last use not noted", "key", rec.ID, "error", err)
+	}
+}
+
+// password takes the key out of the credentials of Basic (RFC 7617, section 2).
+func password(credentials string) (string, error) {
+	if len(credentials) > maxCredential {
+		return "", errMalformed
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(credentials)
+	// The decoder passes over newlines. One key has one spelling.
+	if err != nil || base64.StdEncoding.EncodeToString(b) != credentials {
+		return "", &refusal{"the credentials of Basic are not base64"}
+	}
+	name, key, ok := strings.Cut(string(b), ":")
+	if !ok || name != basicUser {
+		return "", &refusal{"the user name of Basic is not " + basicUser}
+	}
+	return key, nil
+}

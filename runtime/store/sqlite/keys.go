@@ -1,0 +1,135 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gatewright/gatewright/runtime/apikey"
+)
+
+type keys struct{ s *Store }
+
+const selectKey = `SELECT id, environment, hash, user_id, client_id, client_name, label, schemes, scopes,
+	created, expires, last_used, revoked FROM gatewright_keys`
+
+func (k keys) Create(ctx context.Context, rec apikey.Record) error {
+	schemes, err := array(rec.Schemes)
+	if err != nil {
+		return err
+	}
+	scopes, err := array(rec.Scopes)
+	if err != nil {
+		return err
+	}
+	n, err := k.s.exec(ctx, `INSERT INTO gatewright_keys (id, environment, hash, user_id, client_id, client_name,
+	label, schemes, scopes, created, expires, last_used, revoked)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING`,
+		rec.ID, string(rec.Environment), rec.Hash[:], orNull(rec.Owner.User), orNull(rec.Owner.Client), rec.Owner.ClientName,
+		rec.Label, schemes, scopes, millis(rec.Created), millis(rec.Expires), millis(rec.LastUsed), millis(rec.Revoked))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return apikey.ErrExists
+	}
+	return nil
+}
+
+func (k keys) Load(ctx context.Context, id string) (apikey.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return scanKey(k.s.loadKey.QueryRowContext(ctx, id))
+}
+
+func (k keys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	where, args := []string{"id > ?"}, []any{q.After}
+	if q.Owner.User != "" {
+		where, args = append(where, "user_id = ?"), append(args, q.Owner.User)
+	}
+	if q.Owner.Client != "" {
+		where, args = append(where, "client_id = ?"), append(args, q.Owner.Client)
+	}
+	query := selectKey + " WHERE " + strings.Join(where, " AND ") + " ORDER BY id LIMIT ?"
+	rows, err := k.s.read.QueryContext(ctx, query, append(args, max(q.Limit, 0))...)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	defer rows.Close()
+	var recs []apikey.Record
+	for rows.Next() {
+		rec, err := scanKey(rows)
+		if err != nil {
+			return nil, err
+		}
+		recs = append(recs, rec)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	return recs, nil
+}
+
+func (k keys) Revoke(ctx context.Context, id string, at time.Time) error {
+	n, err := k.s.exec(ctx, "UPDATE gatewright_keys SET revoked = CASE revoked WHEN 0 THEN ? ELSE revoked END WHERE id = ?", millis(at), id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return apikey.ErrNotFound
+	}
+	return nil
+}
+
+func (k keys) Touch(ctx context.Context, id string, at time.Time) error {
+	_, err := k.s.exec(ctx, "UPDATE gatewright_keys SET last_used = ?1 WHERE id = ?2 AND last_used < ?1", millis(at), id)
+	return err
+}
+
+func scanKey(r row) (apikey.Record, error) {
+	var rec apikey.Record
+	var hash, schemes, scopes []byte
+	var owner, client sql.NullString
+	var created, expires, lastUsed, revoked int64
+	err := r.Scan(&rec.ID, &rec.Environment, &hash, &owner, &client, &rec.Owner.ClientName, &rec.Label, &schemes, &scopes,
+		&created, &expires, &lastUsed, &revoked)
+	if errors.Is(err, sql.ErrNoRows) {
+		return apikey.Record{}, apikey.ErrNotFound
+	}
+	if err != nil {
+		return apikey.Record{}, fmt.Errorf("sqlite: %w", err)
+	}
+	if copy(rec.Hash[:], hash) != len(rec.Hash) {
+		return apikey.Record{}, fmt.Errorf("sqlite: hash of key %s has %d bytes", rec.ID, len(hash))
+	}
+	// An array that cannot be read must not come out empty: no schemes
+	// means all of them.
+	if err := errors.Join(json.Unmarshal(schemes, &rec.Schemes), json.Unmarshal(scopes, &rec.Scopes)); err != nil {
+		return apikey.Record{}, fmt.Errorf("sqlite: names of key %s: %w", rec.ID, err)
+	}
+	rec.Owner.User, rec.Owner.Client = owner.String, client.String
+	rec.Created, rec.Expires = fromMillis(created), fromMillis(expires)
+	rec.LastUsed, rec.Revoked = fromMillis(lastUsed), fromMillis(revoked)
+	return rec, nil
+}
+
+// array is names as a JSON array. It refuses what is not UTF-8, which JSON
+// cannot hold.
+func array(names []string) (string, error) {
+	b, err := json.Marshal(names, jsontext.AllowInvalidUTF8(false))
+	if err != nil {
+		return "", fmt.Errorf("sqlite: %w", err)
+	}
+	return string(b), nil
+}
+
+func orNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
