@@ -1,0 +1,223 @@
+// Package analyze finds out what a document means: its operations, who may
+// call them, what they take and answer. Whatever it does not understand
+// becomes a diagnostic; what touches security is then an error, so that nothing
+// is generated that lets in more than the document says.
+package analyze
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gatewright/gatewright/generator/load"
+	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/generator/name"
+)
+
+// Config holds what gatewright.yaml adds to the document.
+type Config struct {
+	// Undeclared says what becomes of operations without any security
+	// statement: "error" (also "") or "public".
+	Undeclared string
+	// Schemes holds settings by the document's scheme names.
+	Schemes map[string]SchemeConfig
+	// BasePath replaces the path of the document's first server; nil
+	// leaves it.
+	BasePath *string
+	// AuthPrefix is where login and its relatives are served; "" stands
+	// for /auth.
+	AuthPrefix string
+}
+
+// A SchemeConfig says about a scheme what the document cannot be made to say.
+type SchemeConfig struct {
+	Kind        string   // apikey, session, jwt, introspection, certificate or custom; "" leaves it
+	ExtraScopes []string // scopes that operations may name beside the document's own
+}
+
+// An analyzer collects the model and the findings of one document.
+type analyzer struct {
+	doc   *load.Document
+	cfg   Config
+	api   *model.API
+	diags []model.Diagnostic
+
+	refs    map[*load.Node]bool // $refs that were reported
+	once    map[model.Diagnostic]bool
+	opNames name.Set
+	opIDs   map[string]model.Position
+	routes  map[string]route
+	rootUse *load.Node // the document's own security
+	cookie  string     // name of the session cookie
+	subject string     // operation or scheme that findings are about
+}
+
+// Analyze reads a document's meaning. The API is as complete as the document
+// allows, also where diagnostics are errors; nothing may be generated then.
+// Diagnostics are sorted, have their excerpts, and are the same on every run.
+func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
+	a := &analyzer{
+		doc: doc, cfg: cfg, api: &model.API{},
+		refs: map[*load.Node]bool{}, once: map[model.Diagnostic]bool{},
+		opIDs: map[string]model.Position{}, routes: map[string]route{},
+		cookie: defaultCookie,
+	}
+	if doc == nil {
+		return a.api, nil
+	}
+	if a.cfg.AuthPrefix == "" {
+		a.cfg.AuthPrefix = "/auth"
+	}
+	info := doc.Root.Get("info")
+	a.api.Title = info.Str("title")
+	a.api.Version = info.Str("version")
+	a.api.Description = info.Str("description")
+	a.api.Source = path.Base(doc.Path)
+	a.rootUse = doc.Root.Get("security")
+
+	a.settings()
+	a.misspelt(doc.Root)
+	a.api.BasePath = a.basePath()
+	a.schemes()
+	a.rootSecurity()
+	a.paths()
+
+	model.Sort(a.diags)
+	return a.api, a.diags
+}
+
+// settings checks what of the settings does not depend on the document.
+func (a *analyzer) settings() {
+	switch a.cfg.Undeclared {
+	case "", "error", "public":
+	default:
+		a.setting(fmt.Sprintf("undeclared: %s is neither error nor public", load.Quote(a.cfg.Undeclared)))
+	}
+}
+
+// setting notes a mistake in the settings, which have no place in the document.
+func (a *analyzer) setting(message string) {
+	a.add(model.Diagnostic{Rule: ruleSettings, Message: message, Help: "it stands in gatewright.yaml"})
+}
+
+func (a *analyzer) errorf(rule string, at *load.Node, help, format string, args ...any) {
+	a.add(model.Diagnostic{Rule: rule, Pos: at.Pos, Message: fmt.Sprintf(format, args...), Help: help})
+}
+
+func (a *analyzer) warnf(rule string, at *load.Node, help, format string, args ...any) {
+	a.add(model.Diagnostic{Rule: rule, Severity: model.Warning, Pos: at.Pos, Message: fmt.Sprintf(format, args...), Help: help})
+}
+
+// add notes a finding once: parts that several operations share would
+// otherwise be reported by each.
+func (a *analyzer) add(d model.Diagnostic) {
+	if d.Subject == "" {
+		d.Subject = a.subject
+	}
+	key := d
+	key.Subject = ""
+	if a.once[key] {
+		return
+	}
+	a.once[key] = true
+	d.Excerpt = a.doc.Excerpt(d.Pos)
+	a.diags = append(a.diags, d)
+}
+
+// resolve follows n's $ref. It returns nil where n is nil or leads nowhere,
+// which is then reported.
+func (a *analyzer) resolve(n *load.Node) *load.Node {
+	if n == nil {
+		return nil
+	}
+	target, err := a.doc.Resolve(n)
+	if err == nil {
+		return target
+	}
+	var bad *load.RefError
+	if errors.As(err, &bad) && !a.refs[n] && !a.doc.Reported(n) {
+		a.refs[n] = true
+		a.add(model.Diagnostic{Rule: bad.Rule, Pos: bad.Pos, Message: bad.Message, Help: bad.Help})
+	}
+	return nil
+}
+
+// object resolves n and tells whether it is an object; if it is something
+// else, that is reported. what names it in the message.
+func (a *analyzer) object(n *load.Node, what string) (*load.Node, bool) {
+	n = a.resolve(n)
+	if n == nil {
+		return nil, false
+	}
+	if !n.Is(load.Object) {
+		a.errorf(ruleType, n, "", "%s is %s, not an object", what, n.Kind)
+		return nil, false
+	}
+	return n, true
+}
+
+// misspelt finds members that an author took for security. They would be
+// skipped in silence, and the operation be open to more callers than meant.
+func (a *analyzer) misspelt(n *load.Node) {
+	for _, m := range n.Members {
+		key := strings.ToLower(m.Key)
+		if m.Key == "security" || strings.HasPrefix(key, "x-") {
+			continue
+		}
+		if distance(key, "security") <= 2 || key == "securityrequirements" || key == "securities" {
+			a.add(model.Diagnostic{
+				Rule: ruleMisspelt, Pos: m.KeyPos,
+				Message: fmt.Sprintf("member %s looks like security, and means nothing", load.Quote(m.Key)),
+				Help:    "write security, or take it out",
+			})
+		}
+	}
+}
+
+// nearest lists up to three of names that look like want, best first.
+func nearest(want string, names []string) []string {
+	type scored struct {
+		name string
+		d    int
+	}
+	var found []scored
+	for _, n := range names {
+		if len(n) > 200 || len(want) > 200 {
+			continue
+		}
+		if d := distance(strings.ToLower(want), strings.ToLower(n)); d <= max(2, len(want)/3) {
+			found = append(found, scored{n, d})
+		}
+	}
+	slices.SortStableFunc(found, func(x, y scored) int { return x.d - y.d })
+	var out []string
+	for _, f := range found[:min(3, len(found))] {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+// distance is the number of letters to change, add or drop (Levenshtein).
+func distance(a, b string) int {
+	if len(a) > 200 || len(b) > 200 {
+		return 200
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost = min(diagonal, row[j], row[j-1]) + 1
+			}
+			diagonal, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,127 @@
+package analyze
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gatewright/gatewright/generator/load"
+	"github.com/gatewright/gatewright/generator/model"
+)
+
+// body reads an operation's requestBody; nil where it takes none.
+func (a *analyzer) body(op *model.Operation, n *load.Node) *model.Body {
+	if n.Get("requestBody") == nil {
+		return nil
+	}
+	b, ok := a.object(n.Get("requestBody"), "requestBody")
+	if !ok {
+		return nil
+	}
+	if slices.Contains([]string{"GET", "HEAD", "TRACE"}, op.Method) {
+		a.warnf(ruleNoBody, n.Get("requestBody"), "RFC 9110, section 9.3: content at these methods has no meaning", "the body of a %s is ignored", op.Method)
+		return nil
+	}
+	body := &model.Body{Description: b.Str("description"), Required: b.True("required"), Pos: b.Pos}
+	content, ok := a.object(b.Get("content"), "content")
+	if !ok || len(content.Members) == 0 {
+		if b.Get("content") == nil || ok {
+			a.errorf(ruleBody, b, "say at least one media type under content", "the request body has no content")
+		}
+		return nil
+	}
+	body.Contents = a.contents(content, op.GoName, func(c *model.Content, media *load.Node) { a.bodyContent(op, c, media) })
+	if len(body.Contents) == 0 {
+		return nil
+	}
+	return body
+}
+
+// bodyContent settles how a request of that media type is read.
+func (a *analyzer) bodyContent(op *model.Operation, c *model.Content, media *load.Node) {
+	if c.Kind == model.Form {
+		var ok bool
+		if schema := media.Get("schema"); schema == nil || media.Get("encoding") != nil {
+			ok = false
+		} else {
+			c.Shape, ok = a.formShape(schema)
+		}
+		if !ok {
+			c.Kind, c.Shape = model.Opaque, model.Shape{}
+		}
+	}
+	if c.Kind == model.Opaque {
+		a.add(model.Diagnostic{Rule: ruleStream, Severity: model.Warning, Pos: c.Pos,
+			Message: fmt.Sprintf("%s of %s is handed to the handler as a stream; it is not decoded and not validated yet", c.MediaType, load.Quote(op.ID))})
+	}
+}
+
+// contents reads a map of media types. prefix starts the hints; settle may
+// change what was found.
+func (a *analyzer) contents(n *load.Node, prefix string, settle func(*model.Content, *load.Node)) []model.Content {
+	var out []model.Content
+	for _, m := range n.Members {
+		mt, ok := mediaType(m.Key)
+		if !ok {
+			a.add(model.Diagnostic{Rule: ruleMediaType, Pos: m.KeyPos,
+				Message: fmt.Sprintf("%s is no media type", load.Quote(m.Key)), Help: "write it as in application/json"})
+			continue
+		}
+		if slices.ContainsFunc(out, func(c model.Content) bool { return c.MediaType == mt }) {
+			a.add(model.Diagnostic{Rule: ruleMediaType, Severity: model.Warning, Pos: m.KeyPos,
+				Message: fmt.Sprintf("%s stands here twice but for its parameters; the first counts", load.Quote(mt))})
+			continue
+		}
+		media, ok := a.object(m.Value, "media type "+load.Quote(m.Key))
+		if !ok {
+			continue
+		}
+		c := model.Content{MediaType: mt, Kind: contentKind(mt), Pos: m.KeyPos}
+		if media.Get("itemSchema") != nil && media.Get("schema") == nil {
+			c.Kind = model.Opaque
+		}
+		if schema := media.Get("schema"); schema != nil && a.isSchema(schema) {
+			c.Schema = &model.Schema{Location: schema.Location(), Hint: prefix + "Body", Pos: schema.Pos}
+			if len(out) > 0 {
+				c.Schema.Hint = prefix + kindWord(c.Kind) + "Body"
+			}
+		}
+		settle(&c, media)
+		out = append(out, c)
+	}
+	return out
+}
+
+func kindWord(k model.ContentKind) string {
+	if k == model.JSON {
+		return "JSON"
+	}
+	return strings.ToUpper(string(k[:1])) + string(k[1:])
+}
+
+// mediaType lowers a media type and drops its parameters.
+func mediaType(s string) (string, bool) {
+	s, _, _ = strings.Cut(s, ";")
+	s = strings.ToLower(strings.TrimSpace(s))
+	main, sub, ok := strings.Cut(s, "/")
+	return s, ok && token(main) && token(sub) && (main != "*" || sub == "*")
+}
+
+// contentKind says how a media type is read and written.
+func contentKind(mt string) model.ContentKind {
+	main, sub, _ := strings.Cut(mt, "/")
+	switch {
+	case mt == "application/json", mt == "text/json", strings.HasSuffix(sub, "+json"):
+		return model.JSON
+	case mt == "application/x-www-form-urlencoded":
+		return model.Form
+	case mt == "text/plain":
+		return model.Text
+	case strings.HasSuffix(sub, "+xml"), strings.HasSuffix(sub, "/xml"):
+		return model.Opaque
+	case slices.Contains([]string{"image", "audio", "video", "font"}, main),
+		slices.Contains([]string{"octet-stream", "pdf", "zip", "gzip", "x-gzip", "x-tar", "x-zip-compressed", "wasm"}, sub):
+		return model.Binary
+	}
+	return model.Opaque
+}

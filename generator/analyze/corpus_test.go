@@ -1,0 +1,64 @@
+package analyze
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gatewright/gatewright/generator/load"
+	"github.com/gatewright/gatewright/generator/model"
+)
+
+// specs is the folder of public documents, or skips the test.
+func specs(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("GATEWRIGHT_SPECS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "specs")
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("the folder of public documents is not here; set GATEWRIGHT_SPECS to it")
+	}
+	return dir
+}
+
+func counts(ds []model.Diagnostic) (errs, warns int, rules map[string]int) {
+	rules = map[string]int{}
+	for _, d := range ds {
+		if d.Severity == model.Error {
+			errs++
+			rules[d.Rule]++
+		} else {
+			warns++
+		}
+	}
+	return
+}
+
+func TestCorpus(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(specs(t), "*.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if filepath.Ext(f) == ".tsv" || filepath.Ext(f) == ".md" {
+			continue
+		}
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			doc, found := load.Load(context.Background(), load.Config{Path: f})
+			api, more := Analyze(doc, Config{Undeclared: "public"})
+			found = append(found, more...)
+			errs, warns, rules := counts(found)
+			t.Logf("%d operations, %d errors %v, %d warnings", len(api.Operations), errs, rules, warns)
+			shown := map[string]int{}
+			for _, d := range found {
+				if d.Severity == model.Error {
+					if shown[d.Rule]++; shown[d.Rule] <= 2 {
+						t.Logf("  %s: %s %s: %s | %s", d.Pos, d.Rule, d.Subject, d.Message, d.Excerpt)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,163 @@
+package analyze
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/gatewright/gatewright/generator/load"
+	"github.com/gatewright/gatewright/generator/model"
+)
+
+const baseHelp = "set base_path in gatewright.yaml to the path that routes start with, for example base_path: /v1"
+
+// basePath is what every route starts with: the settings' word, else the path
+// of the document's first server.
+func (a *analyzer) basePath() string {
+	if a.cfg.BasePath != nil {
+		base := strings.TrimRight(*a.cfg.BasePath, "/")
+		if base != "" && (!strings.HasPrefix(base, "/") || strings.ContainsAny(base, "{}?# ")) {
+			a.setting(fmt.Sprintf("base_path: %s is not a path such as /v1", load.Quote(*a.cfg.BasePath)))
+			return ""
+		}
+		return base
+	}
+	base, _ := a.firstServer(a.doc.Root)
+	return base
+}
+
+// otherServers notes servers of a path item or operation whose path differs:
+// a route has one place.
+func (a *analyzer) otherServers(n *load.Node) {
+	if n.Get("servers") == nil || a.cfg.BasePath != nil {
+		return
+	}
+	base, ok := a.firstServer(n)
+	if ok && base != a.api.BasePath {
+		a.errorf(ruleServers, n.Get("servers"), baseHelp,
+			"the path %s of these servers is not that of the document's first server, %s", load.Quote(base), load.Quote(a.api.BasePath))
+	}
+}
+
+// firstServer gives the path of the first of n's servers; "" and true where
+// there is none, false where it cannot be told.
+func (a *analyzer) firstServer(n *load.Node) (string, bool) {
+	servers := n.Get("servers")
+	if servers == nil {
+		return "", true
+	}
+	if !servers.Is(load.Array) {
+		a.errorf(ruleType, servers, "", "servers is %s, not a list", servers.Kind)
+		return "", false
+	}
+	if len(servers.Items) == 0 {
+		return "", true
+	}
+	server, ok := a.object(servers.Items[0], "a server")
+	if !ok {
+		return "", false
+	}
+	at := server.Get("url")
+	if !at.Is(load.String) {
+		a.errorf(ruleServerURL, server, baseHelp, "the server has no url")
+		return "", false
+	}
+	text, ok := a.substitute(server, at)
+	if !ok {
+		return "", false
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Opaque != "" {
+		a.errorf(ruleServerURL, at, baseHelp, "%s is not a URL", load.Quote(text))
+		return "", false
+	}
+	base := strings.TrimRight(u.EscapedPath(), "/")
+	if base != "" && !strings.HasPrefix(base, "/") {
+		base = "/" + base
+	}
+	if strings.Contains(base, "//") || hasDots(base) {
+		a.errorf(ruleServerURL, at, baseHelp, "the path %s cannot be matched", load.Quote(base))
+		return "", false
+	}
+	return base, true
+}
+
+// substitute puts the defaults of a server's variables into its URL.
+func (a *analyzer) substitute(server, at *load.Node) (string, bool) {
+	parts, ok := template(at.Text)
+	if !ok {
+		a.errorf(ruleServerURL, at, baseHelp, "the braces of %s do not pair", load.Quote(at.Text))
+		return "", false
+	}
+	var b strings.Builder
+	for _, p := range parts {
+		if !p.variable {
+			b.WriteString(p.text)
+			continue
+		}
+		def := server.Get("variables").Get(p.text).Get("default")
+		if def == nil {
+			a.errorf(ruleServerURL, at, baseHelp, "variable %s of the server has no default", load.Quote(p.text))
+			return "", false
+		}
+		b.WriteString(def.Text)
+	}
+	return b.String(), true
+}
+
+// claimed lists what the server answers itself, below AuthPrefix; a star is
+// any one segment.
+var claimed = []string{
+	"login", "callback/*", "finish", "logout", "backchannel-logout/*", "session",
+	"keys", "keys/*", "keys/*/rotate", "account",
+}
+
+// reserved notes a path that belongs to the server itself.
+func (a *analyzer) reserved(path string, pos model.Position) {
+	switch path {
+	case "/.well-known/oauth-protected-resource":
+		a.add(model.Diagnostic{Rule: ruleClaimed, Pos: pos,
+			Message: "the server itself answers " + path,
+			Help:    "take the path out of the document: it is made from the document's security (RFC 9728)"})
+		return
+	case "/docs", "/openapi.json":
+		a.add(model.Diagnostic{Rule: ruleShadowed, Severity: model.Warning, Pos: pos,
+			Message: "the server can show its own page at " + path,
+			Help:    "the document's operation takes precedence; the page is then not shown"})
+		return
+	}
+	rest, below := strings.CutPrefix(path, a.cfg.AuthPrefix+"/")
+	if !below {
+		return
+	}
+	for _, c := range claimed {
+		if overlap(strings.Split(rest, "/"), strings.Split(c, "/")) {
+			a.add(model.Diagnostic{Rule: ruleClaimed, Pos: pos,
+				Message: fmt.Sprintf("path %s is taken by the server's own %s/%s", load.Quote(path), a.cfg.AuthPrefix, c),
+				Help:    "move the operation, or set another auth prefix"})
+			return
+		}
+	}
+}
+
+// overlap tells whether some path matches both templates.
+func overlap(x, y []string) bool {
+	if len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		if x[i] != y[i] && y[i] != "*" && !strings.Contains(x[i], "{") {
+			return false
+		}
+	}
+	return true
+}
+
+func hasDots(path string) bool {
+	for s := range strings.SplitSeq(path, "/") {
+		if s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}
