@@ -125,7 +125,7 @@ func open(ctx context.Context, path string) (*Store, error) {
 
 func (s *Store) prepare(ctx context.Context, path string) (err error) {
 	// FULL: a revocation that was answered survives a loss of power.
-	s.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate", "_journal_mode=WAL", "_synchronous=FULL", "_foreign_keys=1"))
+	s.write, err = sql.Open("sqlite", dsn(path, "_journal_mode=WAL", "_synchronous=FULL", "_foreign_keys=1"))
 	if err != nil {
 		return err
 	}
