@@ -1,0 +1,124 @@
+package emit
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/templates"
+)
+
+// A Project is what init writes once and the user owns from then on.
+type Project struct {
+	Module           string // the project's module path
+	Package          string // package of the generated code
+	Output           string // its folder, slashes
+	Document         string // path of the document, relative to the project, slashes
+	Binary           string // what go build names the program
+	UndeclaredPublic bool
+	API              *model.API
+	GoMod            *GoMod // nil: the project has a go.mod already
+}
+
+// A GoMod is what a new go.mod says.
+type GoMod struct {
+	GoVersion string
+	Version   string    // of this module
+	Replace   string    // folder of a checkout; "" for a released version
+	Requires  []Require // what this module requires itself; none for a released version
+}
+
+// A Require is one line of a go.mod's require block.
+type Require struct{ Path, Version string }
+
+// projectOperation is an operation as service.go.tmpl shows it.
+type projectOperation struct {
+	GoName, Method, Path, Who, Signature, Arguments string
+}
+
+// Files returns the project's files by path.
+func (p Project) Files() (map[string][]byte, error) {
+	data := map[string]any{
+		"Module":           p.Module,
+		"Package":          p.Package,
+		"Output":           p.Output,
+		"Document":         yamlText(p.Document),
+		"Binary":           "/" + p.Binary,
+		"UndeclaredPublic": p.UndeclaredPublic,
+		"Store":            len(keySchemes(p.API)) > 0,
+		"Operations":       p.operations(),
+	}
+	names := map[string]string{
+		"main.go":         "main.go.tmpl",
+		"service.go":      "service.go.tmpl",
+		"generate.go":     "generate.go.tmpl",
+		"gatewright.yaml": "gatewright.yaml.tmpl",
+		"server.yaml":     "server.yaml.tmpl",
+		".gitignore":      "gitignore.tmpl",
+	}
+	if p.GoMod != nil {
+		names["go.mod"] = "go.mod.tmpl"
+		data["Self"] = module
+		data["GoVersion"] = p.GoMod.GoVersion
+		data["Version"] = p.GoMod.Version
+		data["Replace"] = p.GoMod.Replace
+		data["Requires"] = p.GoMod.Requires
+	}
+	all, err := template.ParseFS(templates.FS, "*.tmpl")
+	if err != nil {
+		return nil, fmt.Errorf("emit: %w", err)
+	}
+	files := make(map[string][]byte)
+	for path, tmpl := range names {
+		var out bytes.Buffer
+		if err := all.ExecuteTemplate(&out, tmpl, data); err != nil {
+			return nil, fmt.Errorf("emit: %w", err)
+		}
+		files[path] = out.Bytes()
+	}
+	return files, nil
+}
+
+func (p Project) operations() []projectOperation {
+	var ops []projectOperation
+	for i := range p.API.Operations {
+		op := &p.API.Operations[i]
+		sig, args := "(ctx context.Context, ", "ctx, "
+		switch op.Policy.Caller() {
+		case model.CallerRequired:
+			sig, args = sig+"who gate.Principal, ", args+"who, "
+		case model.CallerOptional:
+			sig, args = sig+"who *gate.Principal, ", args+"who, "
+		}
+		ops = append(ops, projectOperation{
+			GoName: op.GoName,
+			Method: op.Method,
+			Path:   oneLine(op.Path),
+			Who:    who(op.Policy),
+			Signature: sig + "req " + p.Package + "." + op.GoName + "Request) (" +
+				p.Package + "." + op.GoName + "Response, error)",
+			Arguments: args + "req",
+		})
+	}
+	return ops
+}
+
+// Stub is the method that service.go lacks for op, to be pasted.
+func Stub(pkg, receiver string, op *model.Operation) string {
+	p := Project{Package: pkg, API: &model.API{Operations: []model.Operation{*op}}}
+	o := p.operations()[0]
+	return fmt.Sprintf("// %s answers %s %s. %s\nfunc (s *%s) %s%s {\n\treturn s.Unimplemented.%s(%s)\n}\n",
+		o.GoName, o.Method, o.Path, o.Who, receiver, o.GoName, o.Signature, o.GoName, o.Arguments)
+}
+
+// yamlText writes s as a YAML scalar: plain where nothing in it has a meaning,
+// else in double quotes, whose escapes are JSON's.
+func yamlText(s string) string {
+	plain := s != "" && !strings.HasPrefix(s, "-") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == ""
+	if plain {
+		return s
+	}
+	return fmt.Sprintf("%q", s)
+}

@@ -1,0 +1,180 @@
+package emit
+
+import (
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+
+	"github.com/gatewright/gatewright/generator/model"
+)
+
+// security prints security.gen.go: who may call what, to be read beside the
+// document.
+func (p *printer) security(f *jen.File) {
+	for i := range p.API.Operations {
+		op := &p.API.Operations[i]
+		v := p.vars[op.ID]
+		comment(f, v+" is "+audience(op.Policy))
+		f.Var().Id(v).Op("=").Qual(pkgGate, "Operation").Values(
+			jen.Line().Id("ID").Op(":").Lit(op.ID),
+			jen.Line().Id("Pattern").Op(":").Lit(op.Method+" "+op.Path),
+			jen.Line().Id("Policy").Op(":").Add(policy(op.Policy)),
+			jen.Line(),
+		)
+		f.Line()
+	}
+
+	f.Comment("// operations are all operations of the document, in its order.")
+	f.Var().Id("operations").Op("=").Index().Op("*").Qual(pkgGate, "Operation").ValuesFunc(func(g *jen.Group) {
+		for i := range p.API.Operations {
+			g.Line().Op("&").Id(p.vars[p.API.Operations[i].ID])
+		}
+		g.Line()
+	})
+	f.Line()
+
+	f.Comment("// securitySchemes are the document's security schemes, and where the credential of each lies.")
+	f.Var().Id("securitySchemes").Op("=").Index().Qual(pkgGate, "Scheme").ValuesFunc(func(g *jen.Group) {
+		for i := range p.API.Schemes {
+			s := &p.API.Schemes[i]
+			g.Line().Values(jen.Id("Name").Op(":").Lit(s.Name), jen.Id("Places").Op(":").Add(places(s)))
+		}
+		g.Line()
+	})
+	f.Line()
+
+	f.Comment("// Schemes are what verifies the credentials of each security scheme. None may be nil: a scheme without a")
+	f.Comment("// verifier is gate.Refuse, which lets nobody in.")
+	f.Type().Id("Schemes").StructFunc(func(g *jen.Group) {
+		for i := range p.API.Schemes {
+			s := &p.API.Schemes[i]
+			comment(g, s.GoName+" verifies "+oneLine(s.Name)+": "+schemeWords(s)+". "+s.Description)
+			g.Id(s.GoName).Qual(pkgGate, "Authenticator")
+		}
+	})
+	f.Line()
+	f.Comment("// byName gives the authenticators under the document's names for their schemes.")
+	f.Func().Params(jen.Id("s").Id("Schemes")).Id("byName").Params().Map(jen.String()).Qual(pkgGate, "Authenticator").Block(
+		jen.Return(jen.Map(jen.String()).Qual(pkgGate, "Authenticator").ValuesFunc(func(g *jen.Group) {
+			for i := range p.API.Schemes {
+				s := &p.API.Schemes[i]
+				g.Line().Lit(s.Name).Op(":").Id("s").Dot(s.GoName)
+			}
+			g.Line()
+		})),
+	)
+}
+
+// audience ends the sentence "createPost is …".
+func audience(p model.Policy) string {
+	switch {
+	case p.Undeclared:
+		return "public, because the document says nothing about it and the settings say undeclared: public."
+	case p.Public:
+		return "public."
+	}
+	var ways []string
+	for _, a := range p.Alternatives {
+		if len(a) == 0 {
+			ways = append(ways, "anyone who presents nothing")
+			continue
+		}
+		ways = append(ways, needWords(a))
+	}
+	return "open to " + strings.Join(ways, ", or ") + "."
+}
+
+func policy(p model.Policy) *jen.Statement {
+	if p.Public {
+		return jen.Qual(pkgGate, "Public").Call()
+	}
+	var s *jen.Statement
+	for i, a := range p.Alternatives {
+		var q *jen.Statement
+		if len(a) == 0 {
+			q = jen.Qual(pkgGate, "Anonymous").Call()
+		} else {
+			q = jen.Qual(pkgGate, "Require").CallFunc(func(g *jen.Group) {
+				for _, n := range a {
+					g.Qual(pkgGate, "Need").Values(needFields(n)...)
+				}
+			})
+		}
+		if i == 0 {
+			s = q
+		} else {
+			s.Op(".").Line().Id("Or").Call(q)
+		}
+	}
+	if s == nil {
+		// Nothing to require and not public: the zero policy lets nobody in.
+		return jen.Qual(pkgGate, "Policy").Values()
+	}
+	return s
+}
+
+func needFields(n model.Need) []jen.Code {
+	fields := []jen.Code{jen.Id("Scheme").Op(":").Lit(n.Scheme)}
+	if len(n.Scopes) > 0 {
+		fields = append(fields, jen.Id("Scopes").Op(":").Add(stringList(n.Scopes)))
+	}
+	return fields
+}
+
+func stringList(ss []string) *jen.Statement {
+	return jen.Index().String().ValuesFunc(func(g *jen.Group) {
+		for _, s := range ss {
+			g.Lit(s)
+		}
+	})
+}
+
+func places(s *model.Scheme) *jen.Statement {
+	return jen.Index().Qual(pkgGate, "Place").ValuesFunc(func(g *jen.Group) {
+		for _, pl := range s.Places {
+			g.Values(placeFields(pl)...)
+		}
+	})
+}
+
+func placeFields(pl model.Place) []jen.Code {
+	in := map[string]string{
+		"header": "InHeader", "query": "InQuery", "cookie": "InCookie",
+		"authorization": "InAuthorization", "certificate": "InCertificate",
+	}[pl.In]
+	fields := []jen.Code{jen.Id("In").Op(":").Qual(pkgGate, in)}
+	if pl.Name != "" {
+		fields = append(fields, jen.Id("Name").Op(":").Lit(pl.Name))
+	}
+	return fields
+}
+
+// schemeWords tells what a scheme takes, and where.
+func schemeWords(s *model.Scheme) string {
+	what := map[model.Verifier]string{
+		model.VerifyAPIKey:      "an API key of this server",
+		model.VerifySession:     "a session from a login",
+		model.VerifyToken:       "an access token",
+		model.VerifyJWT:         "a JWT access token",
+		model.VerifyIntrospect:  "an opaque access token",
+		model.VerifyCertificate: "a client certificate",
+		model.VerifyCustom:      "the application's own credential",
+		model.VerifyUndecided:   "a bearer token whose kind nobody has said yet",
+	}[s.Verifier]
+	var where []string
+	for _, pl := range s.Places {
+		switch pl.In {
+		case "authorization":
+			if pl.Name == "" {
+				where = append(where, "header Authorization")
+			} else {
+				where = append(where, "Authorization: "+oneLine(pl.Name))
+			}
+		case "certificate":
+			where = append(where, "the TLS connection")
+		default:
+			where = append(where, pl.In+" "+oneLine(pl.Name))
+		}
+	}
+	return what + " in " + strings.Join(where, " or ")
+}
