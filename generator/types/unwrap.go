@@ -1,0 +1,101 @@
+package types
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/gatewright/gatewright/generator/load"
+)
+
+// shaping are the keywords that decide what Go type a schema has. A schema
+// without any of them accepts whatever the others beside it do.
+var shaping = []string{
+	"$ref", "$dynamicRef", "$recursiveRef", "type", "format", "contentEncoding", "enum", "const", "properties", "additionalProperties",
+	"patternProperties", "items", "prefixItems", "allOf", "oneOf", "anyOf",
+}
+
+// shapes tells whether n says anything about the type.
+func shapes(n *load.Node) bool {
+	return slices.ContainsFunc(shaping, func(k string) bool { return n.Get(k) != nil })
+}
+
+// shapesBeside tells whether n says anything about the type beside its $ref.
+func shapesBeside(n *load.Node) bool {
+	return slices.ContainsFunc(shaping, func(k string) bool { return k != "$ref" && k != "type" && n.Get(k) != nil })
+}
+
+// unwrap takes off what only wraps a schema: an allOf that says nothing beside
+// it (the way to add a description or nullable to a $ref in OpenAPI 3.0), and
+// schemas that say nothing about the type.
+func (b *builder) unwrap(nodes []*load.Node) (out []*load.Node, nullable bool, err error) {
+	return b.unwrapTo(nodes, 0)
+}
+
+// maxNesting bounds how deep schemas are looked into before they are read.
+const maxNesting = 64
+
+var errNesting = errors.New("it leads back to itself")
+
+func (b *builder) unwrapTo(nodes []*load.Node, depth int) (out []*load.Node, nullable bool, err error) {
+	if depth > maxNesting {
+		return nil, false, errNesting
+	}
+	for _, n := range nodes {
+		if !shapes(n) {
+			nullable = nullable || n.True("nullable")
+			continue
+		}
+		all := n.Get("allOf")
+		if !all.Is(load.Array) || !onlyAllOf(n) {
+			out = append(out, n)
+			continue
+		}
+		inner, null, err := b.unwrapTo(all.Items, depth+1)
+		if err != nil {
+			return nil, false, err
+		}
+		nullable = nullable || null || n.True("nullable")
+		out = append(out, inner...)
+	}
+	return out, nullable, nil
+}
+
+// onlyAllOf tells whether nothing but n's allOf shapes its type. A type
+// beside it that repeats what the parts say does not.
+func onlyAllOf(n *load.Node) bool {
+	for _, k := range shaping {
+		if k != "allOf" && k != "type" && n.Get(k) != nil {
+			return false
+		}
+	}
+	t := n.Get("type")
+	return (t == nil || t.Is(load.String)) && n.Get("required") == nil
+}
+
+// nullable tells whether null is a value of the schema as far as that shows
+// without reading what it refers to.
+func (b *builder) nullable(n *load.Node, depth int) bool {
+	if depth > maxNesting {
+		return false
+	}
+	if n.Ref() != nil {
+		to, err := b.doc.Resolve(n)
+		return err == nil && b.nullable(to, depth+1)
+	}
+	if n.True("nullable") || n.Str("type") == "null" || n.Get("const").Is(load.Null) && n.Get("const") != nil {
+		return true
+	}
+	if t := n.Get("type"); t.Is(load.Array) {
+		return slices.ContainsFunc(t.Items, func(i *load.Node) bool { return i.Text == "null" })
+	}
+	if e := n.Get("enum"); e.Is(load.Array) && slices.ContainsFunc(e.Items, func(i *load.Node) bool { return i.Is(load.Null) }) {
+		return true
+	}
+	for _, key := range []string{"allOf", "oneOf", "anyOf"} {
+		list := n.Get(key)
+		if list.Is(load.Array) && slices.ContainsFunc(list.Items, func(i *load.Node) bool { return b.nullable(i, depth+1) }) {
+			return true
+		}
+	}
+	return false
+}
