@@ -1,0 +1,267 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/gatewright/gatewright/runtime/problem"
+)
+
+// A Kind tells how a media type is read.
+type Kind string
+
+const (
+	JSON   Kind = "json"   // application/json, */*+json
+	Form   Kind = "form"   // application/x-www-form-urlencoded
+	Text   Kind = "text"   // text/plain
+	Binary Kind = "binary" // application/octet-stream, image/…: a stream
+	Opaque Kind = "opaque" // multipart, XML, other text: a stream that the handler reads itself
+)
+
+// A Content is one media type of a body.
+type Content struct {
+	MediaType string // lower case, without parameters; may be a range such as image/*
+	Kind      Kind
+	Def       string // name of its schema; "": not validated
+	Shape     Shape  // for Form, and for Text that is no string
+	// Into points to the field. For Binary and Opaque it is a *Stream or
+	// **Stream, else whatever the JSON of the body decodes into.
+	Into any
+}
+
+// The sizes that a body is limited to where a Body names none.
+const (
+	DefaultMaxBytes       = 1 << 20  // JSON, form and text, which are held in memory
+	DefaultMaxStreamBytes = 32 << 20 // streams
+)
+
+// A Body is what an operation takes besides its parameters.
+type Body struct {
+	Required bool
+	// MaxBytes is the largest body taken. 0 means DefaultMaxBytes, for
+	// streams DefaultMaxStreamBytes.
+	MaxBytes int64
+	Contents []Content
+}
+
+// A Stream is a body that the handler reads itself. Nothing of it has been read
+// or validated. Read fails with a *[problem.Error] (413) beyond the size limit.
+// The handler need not close it.
+type Stream struct {
+	io.ReadCloser
+	MediaType string            // as sent, lower case
+	Params    map[string]string // the media type's parameters: boundary, charset
+}
+
+// Body reads the body into the field of the content whose media type it has;
+// the fields of the others stay as they are. It reads nothing if a parameter
+// was wrong. What can be refused by the header alone is refused before the body
+// is touched, so a client that waits for 100 Continue does not send it.
+//
+// An empty body is absent, unless its Content-Type says that it is a form, a
+// text or a stream: then it is a form without fields, an empty text, an empty
+// stream. A stream of unknown length is not looked at beforehand, so a required
+// one may turn out to be empty.
+func (d *Decoder) Body(b Body) {
+	if d.Err() != nil {
+		return
+	}
+	d.err = d.body(&b)
+}
+
+func (d *Decoder) body(b *Body) error {
+	types := d.r.Header.Values("Content-Type")
+	if len(types) > 1 {
+		return refusal(http.StatusBadRequest, codeBody, "The request has several Content-Type fields.")
+	}
+	none := d.r.Body == nil || d.r.Body == http.NoBody
+	if none && len(types) == 0 {
+		return b.absent()
+	}
+	mediaType, params := parseMediaType(types)
+	c := b.choose(mediaType)
+	if none && (c == nil || c.Kind == JSON) {
+		return b.absent()
+	}
+	limit := b.limit(c)
+	if d.r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	var body io.ReadCloser = http.NoBody
+	if !none {
+		body = http.MaxBytesReader(d.w, d.r.Body, limit)
+	}
+	if len(types) == 0 && d.r.ContentLength < 0 {
+		// HTTP/2 and chunked bodies do not say beforehand that they are empty.
+		if n, err := io.ReadFull(body, make([]byte, 1)); n == 0 && err == io.EOF {
+			return b.absent()
+		}
+	}
+	if coded(d.r.Header) {
+		e := refusal(http.StatusUnsupportedMediaType, codeMediaType, "The request's content coding is not supported.")
+		e.Header = http.Header{"Accept-Encoding": {"identity"}}
+		return e
+	}
+	if c == nil || !c.charset(params) {
+		return b.unsupported()
+	}
+	if c.Kind == Binary || c.Kind == Opaque {
+		return c.stream(Stream{&limited{body, limit}, mediaType, params})
+	}
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return readError(err, limit)
+	}
+	d.r.Body = http.NoBody // read to its end, so a refusal may keep the connection
+	if c.Kind == JSON && len(data) == 0 {
+		return b.absent()
+	}
+	switch c.Kind {
+	case JSON:
+		return d.decode(c, data)
+	case Form:
+		return d.form(c, data)
+	case Text:
+		return d.text(c, data)
+	}
+	return fmt.Errorf("codec: unknown kind %q of content %s", c.Kind, c.MediaType)
+}
+
+// absent is the outcome for a request without a body.
+func (b *Body) absent() error {
+	if b.Required {
+		return refusal(http.StatusBadRequest, codeBodyMissing, "The request needs a body.")
+	}
+	return nil
+}
+
+// choose returns the content for a media type: the one of that name, else its
+// range (image/*), else any (*/*), or nil.
+func (b *Body) choose(mediaType string) *Content {
+	kind, _, ok := strings.Cut(mediaType, "/")
+	if !ok {
+		return nil
+	}
+	for _, want := range []string{mediaType, kind + "/*", "*/*"} {
+		for i := range b.Contents {
+			if strings.EqualFold(b.Contents[i].MediaType, want) {
+				return &b.Contents[i]
+			}
+		}
+	}
+	return nil
+}
+
+// limit returns the size limit for a body that is read as c. Where c is nil it
+// is the largest that any content has.
+func (b *Body) limit(c *Content) int64 {
+	if b.MaxBytes > 0 {
+		return b.MaxBytes
+	}
+	if c == nil {
+		limit := int64(DefaultMaxBytes)
+		for i := range b.Contents {
+			limit = max(limit, b.limit(&b.Contents[i]))
+		}
+		return limit
+	}
+	if c.Kind == Binary || c.Kind == Opaque {
+		return DefaultMaxStreamBytes
+	}
+	return DefaultMaxBytes
+}
+
+// unsupported says 415 and which media types are taken.
+func (b *Body) unsupported() error {
+	var taken []string
+	for i := range b.Contents {
+		taken = append(taken, b.Contents[i].MediaType)
+	}
+	e := refusal(http.StatusUnsupportedMediaType, codeMediaType, "The request's media type is not supported.")
+	e.Header = http.Header{"Accept": {strings.Join(taken, ", ")}} // RFC 9110, section 15.5.16
+	return e
+}
+
+// parseMediaType returns the media type of a Content-Type, in lower case, and
+// its parameters; "" if it is missing or malformed.
+func parseMediaType(types []string) (string, map[string]string) {
+	if len(types) == 0 {
+		return "", nil
+	}
+	mediaType, params, err := mime.ParseMediaType(types[0])
+	if err != nil {
+		return "", nil
+	}
+	return mediaType, params
+}
+
+// coded tells whether the body has a content coding (RFC 9110, section 8.4).
+// Nothing is decompressed: a small body must not become a large one.
+func coded(h http.Header) bool {
+	for _, line := range h.Values("Content-Encoding") {
+		for word := range strings.SplitSeq(line, ",") {
+			if word = strings.TrimSpace(word); word != "" && !strings.EqualFold(word, "identity") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// charset tells whether the charset parameter is one that c can be read in.
+func (c *Content) charset(params map[string]string) bool {
+	if c.Kind == Binary || c.Kind == Opaque {
+		return true
+	}
+	set, ok := params["charset"]
+	return !ok || strings.EqualFold(set, "utf-8") || strings.EqualFold(set, "us-ascii")
+}
+
+// stream hands s to the field.
+func (c *Content) stream(s Stream) error {
+	switch into := c.Into.(type) {
+	case *Stream:
+		*into = s
+	case **Stream:
+		*into = &s
+	default:
+		return fmt.Errorf("codec: content %s cannot be put into a %T", c.MediaType, c.Into)
+	}
+	return nil
+}
+
+// A limited is a body whose Read tells of its size limit as a problem, so that
+// a handler that returns the error answers 413.
+type limited struct {
+	io.ReadCloser
+	limit int64
+}
+
+// Read implements io.Reader.
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = tooLarge(l.limit)
+	}
+	return n, err
+}
+
+func tooLarge(limit int64) *problem.Error {
+	e := refusal(http.StatusRequestEntityTooLarge, codeTooLarge, "The request's body is too large.")
+	e.Detail = fmt.Sprintf("At most %d bytes are taken.", limit)
+	return e
+}
+
+// readError says why a body could not be read to its end.
+func readError(err error, limit int64) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge(limit)
+	}
+	e := refusal(http.StatusBadRequest, codeBody, "The request's body did not arrive in full.")
+	e.Cause = err
+	return e
+}
