@@ -50,13 +50,17 @@ type Identity struct {
 // An Authenticator verifies the credentials of one scheme. Its methods may be
 // called concurrently.
 type Authenticator interface {
-	// Find tells whether a credential for the scheme is present. It looks
-	// only at headers and the URL, never at the body. An error means that
-	// the credential is there more than once (400).
+	// Find tells whether a credential for the scheme is present, in one of
+	// the places of its [Scheme]; [FindIn] does so. It looks only at headers
+	// and the URL: the request it gets has no body. An error means that the
+	// credential is there more than once (400), or, where it wraps
+	// ErrInvalid, that it is there and cannot be read (401).
 	Find(r *http.Request) (Credential, bool, error)
-	// Verify says who c speaks of. ErrInvalid: 401. ErrAbsent: as if c had
-	// not been sent. A *LimitError: 429. Any other error: 503, since it is
-	// not known whether c is good.
+	// Verify says who c speaks of: a user, a client or both. ErrInvalid: 401.
+	// ErrAbsent: as if c had not been sent. A *LimitError: 429. Any other
+	// error: 503, since it is not known whether c is good; so are a panic and
+	// an Identity of nobody. The errors may be wrapped; their text is logged
+	// and must not hold the credential. The request has no body here either.
 	Verify(ctx context.Context, r *http.Request, c Credential) (Identity, error)
 	// Challenge returns the scheme's value for WWW-Authenticate. cause is
 	// nil where nothing was presented, ErrInvalid, or an *InsufficientScope.
@@ -74,6 +78,8 @@ var (
 	ErrInvalid = errors.New("gate: credential is invalid")
 	// ErrAbsent means that a credential counts as not sent (an ended session).
 	ErrAbsent = errors.New("gate: credential is absent")
+	// ErrDuplicate means that a credential is there more than once.
+	ErrDuplicate = errors.New("gate: credential is there more than once")
 )
 
 // A LimitError means that a caller failed too often and has to wait.
@@ -172,8 +178,10 @@ func (p Principal) Client() (Client, bool) {
 // adds none.
 func (p Principal) Scopes() Scopes { return slices.Clone(p.scopes) }
 
-// AuthTime returns when the person last proved who they are; zero where unknown.
+// AuthTime returns when the person last proved who they are; zero where
+// unknown. Of several credentials of the person the oldest counts.
 func (p Principal) AuthTime() time.Time { return p.authTime }
 
-// Via returns the names of the document's schemes that let the caller in.
+// Via returns the names of the document's schemes that let the caller in, in
+// the document's order.
 func (p Principal) Via() []string { return slices.Clone(p.via) }
