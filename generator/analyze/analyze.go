@@ -29,6 +29,9 @@ type Config struct {
 	// AuthPrefix is where login and its relatives are served; "" stands
 	// for /auth.
 	AuthPrefix string
+	// File is what findings about these settings name as their place; ""
+	// stands for gatewright.yaml.
+	File string
 }
 
 // A SchemeConfig says about a scheme what the document cannot be made to say.
@@ -70,6 +73,9 @@ func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 	if a.cfg.AuthPrefix == "" {
 		a.cfg.AuthPrefix = "/auth"
 	}
+	if a.cfg.File == "" {
+		a.cfg.File = "gatewright.yaml"
+	}
 	info := doc.Root.Get("info")
 	a.api.Title = info.Str("title")
 	a.api.Version = info.Str("version")
@@ -83,6 +89,7 @@ func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 	a.schemes()
 	a.rootSecurity()
 	a.paths()
+	a.undecided()
 
 	model.Sort(a.diags)
 	return a.api, a.diags
@@ -99,7 +106,7 @@ func (a *analyzer) settings() {
 
 // setting notes a mistake in the settings, which have no place in the document.
 func (a *analyzer) setting(message string) {
-	a.add(model.Diagnostic{Rule: ruleSettings, Message: message, Help: "it stands in gatewright.yaml"})
+	a.add(model.Diagnostic{Rule: ruleSettings, Pos: model.Position{File: a.cfg.File}, Message: message})
 }
 
 func (a *analyzer) errorf(rule string, at *load.Node, help, format string, args ...any) {
@@ -156,6 +163,21 @@ func (a *analyzer) object(n *load.Node, what string) (*load.Node, bool) {
 		return nil, false
 	}
 	return n, true
+}
+
+// whole is object for what has to stand in one place: members beside a $ref
+// would be ignored in silence.
+func (a *analyzer) whole(n *load.Node, what string) (*load.Node, bool) {
+	if ref := n.Ref(); ref != nil {
+		for _, m := range n.Members {
+			if m.Key != "$ref" && m.Key != "summary" && m.Key != "description" {
+				a.add(model.Diagnostic{Rule: ruleMixedRef, Pos: m.KeyPos,
+					Message: fmt.Sprintf("%s has a $ref, and %s beside it would be ignored", what, load.Quote(m.Key)),
+					Help:    "move it into what the $ref leads to"})
+			}
+		}
+	}
+	return a.object(n, what)
 }
 
 // misspelt finds members that an author took for security. They would be

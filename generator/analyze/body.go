@@ -23,11 +23,16 @@ func (a *analyzer) body(op *model.Operation, n *load.Node) *model.Body {
 		return nil
 	}
 	body := &model.Body{Description: b.Str("description"), Required: b.True("required"), Pos: b.Pos}
+	if b.Get("content") == nil {
+		a.errorf(ruleBody, b, "say at least one media type under content", "the request body has no content")
+		return nil
+	}
 	content, ok := a.object(b.Get("content"), "content")
-	if !ok || len(content.Members) == 0 {
-		if b.Get("content") == nil || ok {
-			a.errorf(ruleBody, b, "say at least one media type under content", "the request body has no content")
-		}
+	if !ok {
+		return nil
+	}
+	if len(content.Members) == 0 {
+		a.warnf(ruleBody, content, "say at least one media type under content", "the request body has no media type and is ignored")
 		return nil
 	}
 	body.Contents = a.contents(content, op.GoName, func(c *model.Content, media *load.Node) { a.bodyContent(op, c, media) })

@@ -34,7 +34,7 @@ func (a *analyzer) params(op *model.Operation, p pathItem, n *load.Node) []model
 }
 
 // variables checks that each variable of the path is a parameter and each
-// path parameter a variable. A variable without a parameter becomes a string.
+// path parameter a variable. Parameters that no variable gives are left out.
 func (a *analyzer) variables(op *model.Operation, p pathItem, n *load.Node, all []model.Param) []model.Param {
 	var kept []model.Param
 	for _, q := range all {

@@ -15,7 +15,7 @@ var methods = []string{"get", "put", "post", "delete", "options", "head", "patch
 
 // paths reads all operations in the document's order.
 func (a *analyzer) paths() {
-	if all, ok := a.object(a.doc.Root.Get("paths"), "paths"); ok {
+	if all, ok := a.whole(a.doc.Root.Get("paths"), "paths"); ok {
 		for _, m := range all.Members {
 			a.path(m)
 		}
@@ -38,17 +38,12 @@ func (a *analyzer) path(m load.Member) {
 	if !ok {
 		return
 	}
-	if ref := m.Value.Ref(); ref != nil && slices.ContainsFunc(m.Value.Members, func(o load.Member) bool {
-		return o.Key != "$ref" && o.Key != "summary" && o.Key != "description" && !strings.HasPrefix(o.Key, "x-")
-	}) {
-		a.errorf(ruleMixedRef, ref, "move the members into what it refers to", "path %s has members beside its $ref, and OpenAPI does not say which count", load.Quote(m.Key))
-	}
-	item, ok := a.object(m.Value, "path "+load.Quote(m.Key))
+	item, ok := a.whole(m.Value, "path "+load.Quote(m.Key))
 	if !ok {
 		return
 	}
 	p := pathItem{key: m.Key, full: a.api.BasePath + m.Key, shape: shape, variables: variables, node: item}
-	a.reserved(p.full, m.KeyPos)
+	a.reserved(canonical(a.api.BasePath)+shape, m.KeyPos)
 	a.otherServers(item)
 	for _, o := range item.Members {
 		switch {
@@ -101,7 +96,7 @@ func (a *analyzer) additional(p pathItem, n *load.Node) {
 func (a *analyzer) operation(p pathItem, method string, m load.Member) {
 	a.subject = method + " " + p.full
 	defer func() { a.subject = "" }()
-	n, ok := a.object(m.Value, "operation "+a.subject)
+	n, ok := a.whole(m.Value, "operation "+load.Quote(a.subject))
 	if !ok {
 		return
 	}

@@ -16,9 +16,9 @@ const defaultCookie = "__Host-Http-session"
 
 // schemes reads components.securitySchemes in the document's order.
 func (a *analyzer) schemes() {
-	all, ok := a.object(a.doc.Root.Get("components"), "components")
+	all, ok := a.whole(a.doc.Root.Get("components"), "components")
 	if ok {
-		all, ok = a.object(all.Get("securitySchemes"), "components.securitySchemes")
+		all, ok = a.whole(all.Get("securitySchemes"), "components.securitySchemes")
 	}
 	var names name.Set
 	if ok {
@@ -42,7 +42,7 @@ func (a *analyzer) schemes() {
 
 // scheme reads one scheme. It is false where nothing can be made of it.
 func (a *analyzer) scheme(key string, n *load.Node) (model.Scheme, bool) {
-	n, ok := a.object(n, "security scheme "+load.Quote(key))
+	n, ok := a.whole(n, "security scheme "+load.Quote(key))
 	if !ok {
 		return model.Scheme{}, false
 	}
@@ -70,11 +70,27 @@ func (a *analyzer) scheme(key string, n *load.Node) (model.Scheme, bool) {
 	s.Scopes = append(s.Scopes, a.cfg.Schemes[key].ExtraScopes...)
 	slices.Sort(s.Scopes)
 	s.Scopes = slices.Compact(s.Scopes)
-	if s.Verifier == model.VerifyUndecided {
-		a.warnf(ruleUndecided, n, "say `x-gatewright: {kind: jwt}` at the scheme or `schemes: {"+load.Quote(key)+": {kind: jwt}}` in gatewright.yaml; jwt, introspection, apikey or custom",
-			"nothing says what the bearer token of scheme %s is; the server will not start", load.Quote(key))
-	}
 	return s, true
+}
+
+// undecided warns of bearer schemes that operations use and nothing explains.
+func (a *analyzer) undecided() {
+	used := map[string]bool{}
+	for _, op := range a.api.Operations {
+		for _, alt := range op.Policy.Alternatives {
+			for _, need := range alt {
+				used[need.Scheme] = true
+			}
+		}
+	}
+	for _, s := range a.api.Schemes {
+		if s.Verifier == model.VerifyUndecided && used[s.Name] {
+			a.add(model.Diagnostic{Rule: ruleUndecided, Severity: model.Warning, Pos: s.Pos, Subject: s.Name,
+				Message: fmt.Sprintf("nothing says what the bearer token of scheme %s is; the server will not start", load.Quote(s.Name)),
+				Help: "say `x-gatewright: {kind: jwt}` at the scheme, or `schemes: {" + s.Name + ": {kind: jwt}}` in gatewright.yaml; " +
+					"jwt, introspection, apikey or custom"})
+		}
+	}
 }
 
 func (a *analyzer) unknownType(s *model.Scheme, n *load.Node) {

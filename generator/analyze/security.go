@@ -161,19 +161,33 @@ func scopeHelp(s *model.Scheme, want string) string {
 	return help
 }
 
-// meetable warns of schemes joined by AND that both need the one
-// Authorization header, under different words.
+// meetable warns of schemes joined by AND that exclude each other.
 func (a *analyzer) meetable(it *load.Node, alt model.Alternative) {
 	for i, x := range alt {
 		for _, y := range alt[i+1:] {
-			if apart(a.api.Scheme(x.Scheme).Places, a.api.Scheme(y.Scheme).Places) {
-				a.warnf(ruleUnmeetable, it, "a request has one Authorization header; make them two entries if either suffices",
-					"no request can meet %s and %s together: this entry lets nobody in", load.Quote(x.Scheme), load.Quote(y.Scheme))
+			first, second := a.api.Scheme(x.Scheme), a.api.Scheme(y.Scheme)
+			help := ""
+			switch {
+			case apart(first.Places, second.Places):
+				help = "a request has one Authorization header"
+			case oneKey(first, second):
+				help = "one key never meets two schemes, and both look for it in the same place"
+			default:
+				continue
 			}
+			a.warnf(ruleUnmeetable, it, help+"; make them two entries if either suffices",
+				"no request can meet %s and %s together: this entry lets nobody in", load.Quote(x.Scheme), load.Quote(y.Scheme))
 		}
 	}
 }
 
+// oneKey tells whether both schemes are met by the API key in one place.
+func oneKey(x, y *model.Scheme) bool {
+	return x.Verifier == model.VerifyAPIKey && y.Verifier == model.VerifyAPIKey && slices.Equal(x.Places, y.Places)
+}
+
+// apart tells whether both schemes need the Authorization header, and each
+// under a word of its own.
 func apart(x, y []model.Place) bool {
 	for _, p := range x {
 		if p.In != "authorization" || slices.Contains(y, p) {

@@ -16,7 +16,7 @@ const baseHelp = "set base_path in gatewright.yaml to the path that routes start
 func (a *analyzer) basePath() string {
 	if a.cfg.BasePath != nil {
 		base := strings.TrimRight(*a.cfg.BasePath, "/")
-		if base != "" && (!strings.HasPrefix(base, "/") || strings.ContainsAny(base, "{}?# ")) {
+		if !plainPath(base) {
 			a.setting(fmt.Sprintf("base_path: %s is not a path such as /v1", load.Quote(*a.cfg.BasePath)))
 			return ""
 		}
@@ -66,20 +66,41 @@ func (a *analyzer) firstServer(n *load.Node) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	u, err := url.Parse(text)
-	if err != nil || u.Opaque != "" {
-		a.errorf(ruleServerURL, at, baseHelp, "%s is not a URL", load.Quote(text))
-		return "", false
-	}
-	base := strings.TrimRight(u.EscapedPath(), "/")
-	if base != "" && !strings.HasPrefix(base, "/") {
-		base = "/" + base
-	}
-	if strings.Contains(base, "//") || hasDots(base) {
+	base := urlPath(text)
+	if !plainPath(base) {
 		a.errorf(ruleServerURL, at, baseHelp, "the path %s cannot be matched", load.Quote(base))
 		return "", false
 	}
 	return base, true
+}
+
+// urlPath takes the path out of a server's URL, without slashes at its end. Of
+// the rest nothing is needed, and documents write much there that is no URL.
+func urlPath(text string) string {
+	text, _, _ = strings.Cut(text, "#")
+	text, _, _ = strings.Cut(text, "?")
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		text = rest
+	} else if rest, ok := strings.CutPrefix(text, "//"); ok {
+		text = rest
+	} else {
+		return strings.TrimRight("/"+strings.TrimPrefix(text, "/"), "/")
+	}
+	i := strings.IndexByte(text, '/')
+	if i < 0 {
+		return ""
+	}
+	return strings.TrimRight(text[i:], "/")
+}
+
+// plainPath tells whether base can start routes: "" or as in /v1.
+func plainPath(base string) bool {
+	if base == "" {
+		return true
+	}
+	_, err := url.PathUnescape(base)
+	return err == nil && strings.HasPrefix(base, "/") && !strings.Contains(base, "//") && !hasDots(base) &&
+		!strings.ContainsAny(base, "{}?#") && printableWord(base)
 }
 
 // substitute puts the defaults of a server's variables into its URL.

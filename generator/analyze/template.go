@@ -1,9 +1,11 @@
 package analyze
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/model"
@@ -40,6 +42,24 @@ func template(s string) ([]part, bool) {
 	return parts, true
 }
 
+// printableWord tells whether s prints and has no blanks.
+func printableWord(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+}
+
+// canonical writes the text of a template so that texts that match the same
+// paths are equal: decoded and encoded again, segment by segment.
+func canonical(text string) string {
+	segments := strings.Split(text, "/")
+	for i, s := range segments {
+		plain, err := url.PathUnescape(s)
+		if err == nil {
+			segments[i] = url.PathEscape(plain)
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
 // A route is one method on one shape of path, and where it was declared.
 type route struct {
 	subject string
@@ -56,7 +76,7 @@ func (a *analyzer) pathTemplate(key string, pos model.Position) (variables []str
 		fail(ruleTemplate, "query parameters are declared under parameters", "has a query or fragment, which are no part of a path")
 		return nil, "", false
 	}
-	if strings.IndexFunc(key, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) >= 0 {
+	if !printableWord(key) {
 		fail(ruleTemplate, "percent-encode them", "has blanks or characters that do not print")
 		return nil, "", false
 	}
@@ -73,7 +93,11 @@ func (a *analyzer) pathTemplate(key string, pos model.Position) (variables []str
 	for i, p := range parts {
 		switch {
 		case !p.variable:
-			b.WriteString(p.text)
+			if text, err := url.PathUnescape(p.text); err != nil || !utf8.ValidString(text) {
+				fail(ruleTemplate, "", "is not properly percent-encoded")
+				return nil, "", false
+			}
+			b.WriteString(canonical(p.text))
 			continue
 		case p.text == "" || strings.Contains(p.text, "/"):
 			fail(ruleTemplate, "write {name}", "has a variable without a proper name")

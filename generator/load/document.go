@@ -56,6 +56,8 @@ type source struct {
 	lines []int // offset of each line's first byte
 	root  *Node
 	diags []model.Diagnostic
+
+	anchors map[string]*Node // filled when first asked for
 }
 
 // Load reads the document and every file that its operations reach by $ref.

@@ -72,7 +72,7 @@ func (d *Document) target(ref *Node) (*Node, error) {
 			return nil, err
 		}
 	}
-	n, err := src.root.follow(u.Fragment)
+	n, err := d.point(src, u.Fragment)
 	if err != nil {
 		return nil, &RefError{RuleRefNowhere, ref.Pos, "$ref " + Quote(ref.Text) + " leads nowhere: " + err.Error(), ""}
 	}
@@ -126,16 +126,31 @@ func (d *Document) fileName(ref *Node, u *url.URL) (string, error) {
 	return address.String(), nil
 }
 
-// follow walks a decoded JSON pointer (RFC 6901), or finds a schema's $anchor.
+// point finds what a decoded fragment names: a JSON pointer or a schema's
+// $anchor.
+func (d *Document) point(src *source, fragment string) (*Node, error) {
+	if fragment == "" || strings.HasPrefix(fragment, "/") {
+		return src.root.follow(fragment)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if src.anchors == nil {
+		src.anchors = map[string]*Node{}
+		src.root.anchors(src.anchors)
+	}
+	if found := src.anchors[fragment]; found != nil {
+		return found, nil
+	}
+	return nil, fmt.Errorf("there is no $anchor %s", Quote(fragment))
+}
+
+// follow walks a decoded JSON pointer (RFC 6901).
 func (n *Node) follow(pointer string) (*Node, error) {
 	if pointer == "" {
 		return n, nil
 	}
 	if !strings.HasPrefix(pointer, "/") {
-		if found := n.anchor(pointer); found != nil {
-			return found, nil
-		}
-		return nil, fmt.Errorf("there is no $anchor %s", Quote(pointer))
+		return nil, errors.New("a pointer starts with /")
 	}
 	at := n
 	for token := range strings.SplitSeq(pointer[1:], "/") {
@@ -167,22 +182,18 @@ func missing(at *Node, key string) error {
 	return fmt.Errorf("%s has no member %s", printable(at.Location()), Quote(key))
 }
 
-// anchor finds the schema below n that carries the $anchor.
-func (n *Node) anchor(name string) *Node {
-	if n.Str("$anchor") == name {
-		return n
+// anchors collects the schemas below n that carry an $anchor, the first of
+// each name.
+func (n *Node) anchors(into map[string]*Node) {
+	if name := n.Str("$anchor"); name != "" && into[name] == nil {
+		into[name] = n
 	}
 	for _, it := range n.Items {
-		if found := it.anchor(name); found != nil {
-			return found
-		}
+		it.anchors(into)
 	}
 	for _, m := range n.Members {
-		if found := m.Value.anchor(name); found != nil {
-			return found
-		}
+		m.Value.anchors(into)
 	}
-	return nil
 }
 
 func unescapePointer(token string) string {

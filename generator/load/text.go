@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -25,7 +26,7 @@ func (s *source) parse() {
 		return
 	}
 	s.text = bytes.TrimPrefix(s.text, []byte("\ufeff"))
-	s.index()
+	s.index(jsonBreak)
 	if at := badText(s.text); at >= 0 {
 		what := "a control character"
 		if r, size := utf8.DecodeRune(s.text[at:]); r == utf8.RuneError && size == 1 {
@@ -50,6 +51,7 @@ func (s *source) parse() {
 			return
 		}
 	}
+	s.index(yamlBreak)
 	s.parseYAML()
 }
 
@@ -69,15 +71,18 @@ func badText(text []byte) int {
 	return -1
 }
 
-// index finds where the lines start.
-func (s *source) index() {
+// index finds where the lines start, as the readers count them.
+func (s *source) index(breaks *regexp.Regexp) {
 	s.lines = []int{0}
-	for i, b := range s.text {
-		if b == '\n' {
-			s.lines = append(s.lines, i+1)
-		}
+	for _, at := range breaks.FindAllIndex(s.text, -1) {
+		s.lines = append(s.lines, at[1])
 	}
 }
+
+var (
+	jsonBreak = regexp.MustCompile("\n")
+	yamlBreak = regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]") // those of YAML 1.1, which the library reads
+)
 
 // position gives line and column of a byte.
 func (s *source) position(offset int) model.Position {
@@ -100,9 +105,9 @@ func (s *source) line(n int) string {
 	}
 	end := len(s.text)
 	if n < len(s.lines) {
-		end = s.lines[n] - 1
+		end = s.lines[n]
 	}
-	return strings.TrimRight(string(s.text[s.lines[n-1]:end]), "\r")
+	return strings.TrimRight(string(s.text[s.lines[n-1]:end]), "\r\n\u0085\u2028\u2029")
 }
 
 // Excerpt returns the line at pos for a person to read: without its

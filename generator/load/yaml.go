@@ -172,6 +172,9 @@ func (r *yamlReader) members(n *Node, y *yaml.Node, depth int) *placed {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
 		if isMerge(k) {
+			if len(merges) > 0 {
+				r.diags = append(r.diags, duplicate("<<", r.src.place(merges[0]), r.src.place(k)))
+			}
 			merges = append(merges, v)
 			continue
 		}

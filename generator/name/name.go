@@ -142,7 +142,10 @@ func title(w string) string {
 
 // A Set hands out names that differ from all it has handed out before. The
 // zero Set is empty and ready. It is not safe for concurrent use.
-type Set struct{ used map[string]bool }
+type Set struct {
+	used map[string]bool
+	next map[string]int // the first number to try for a name that is taken
+}
 
 // Reserve keeps names from being handed out.
 func (s *Set) Reserve(names ...string) {
@@ -160,10 +163,15 @@ func (s *Set) Has(name string) bool { return s.used[name] }
 // Unique returns want or, where that is taken, want with the first number from
 // 2 that is free, and takes it.
 func (s *Set) Unique(want string) string {
+	if s.next == nil {
+		s.next = map[string]int{}
+	}
 	id := want
-	for i := 2; s.used[id]; i++ {
+	i := max(2, s.next[want])
+	for ; s.used[id]; i++ {
 		id = want + strconv.Itoa(i)
 	}
+	s.next[want] = i
 	s.Reserve(id)
 	return id
 }
