@@ -27,10 +27,20 @@ func (k *Keys) check(req CreateRequest, now time.Time) error {
 		errs = append(errs, k.checkScope(scope, req.Schemes))
 	}
 	errs = append(errs, checkSet("schemes", req.Schemes), checkSet("scopes", req.Scopes))
-	if !req.Expires.IsZero() && !req.Expires.After(now) {
-		errs = append(errs, fmt.Errorf("expiry %s is not in the future", req.Expires.UTC().Format(time.RFC3339)))
-	}
+	errs = append(errs, checkExpiry(storable(req.Expires), now))
 	return errors.Join(errs...)
+}
+
+func checkExpiry(at, now time.Time) error {
+	switch {
+	case at.IsZero():
+		return nil
+	case !at.After(now):
+		return fmt.Errorf("expiry %s is not in the future", at.Format(time.RFC3339))
+	case at.Year() > 9999:
+		return errors.New("expiry is after the year 9999")
+	}
+	return nil
 }
 
 func checkOwner(o Owner) error {

@@ -37,7 +37,7 @@ const (
 
 // errMalformed says nothing about the text, which may be a secret of another
 // service.
-var errMalformed = &refusal{"not a key of this server"}
+var errMalformed = &refusal{reason: "not a key of this server"}
 
 // maxSecret is 2^256-1, the greatest secret.
 var maxSecret = base62([]byte(strings.Repeat("\xff", 32)), secretLength)

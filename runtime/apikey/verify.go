@@ -26,6 +26,10 @@ const maxCredential = 256
 // *gate.LimitError; any other error means that it could not be found out.
 func (k *Keys) verify(ctx context.Context, r *http.Request, scheme string, c gate.Credential) (gate.Identity, error) {
 	key, err := k.read(c)
+	var refused *refusal
+	if errors.As(err, &refused) && refused.uncounted {
+		return gate.Identity{}, invalid("", refused)
+	}
 	from := address(r)
 	if err := k.limit.before(from, key.id); err != nil {
 		return gate.Identity{}, err
@@ -38,11 +42,12 @@ func (k *Keys) verify(ctx context.Context, r *http.Request, scheme string, c gat
 	if err == nil {
 		who, err = k.admit(ctx, rec, scheme)
 	}
-	var refused *refusal
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused) && refused.uncounted:
+		return gate.Identity{}, invalid(key.id, refused)
+	case errors.As(err, &refused):
 		return gate.Identity{}, k.limit.failed(from, key.id, invalid(key.id, refused))
-	}
-	if err != nil {
+	case err != nil:
 		return gate.Identity{}, err
 	}
 	k.limit.succeeded(from, key.id)
@@ -51,7 +56,14 @@ func (k *Keys) verify(ctx context.Context, r *http.Request, scheme string, c gat
 }
 
 // A refusal is a reason for which a key is no good.
-type refusal struct{ reason string }
+type refusal struct {
+	reason string
+	// uncounted is true of what may be meant for another scheme that claims
+	// the same credential: a token under Bearer, another user name under
+	// Basic, a good key that does not serve this scheme. A limit on it
+	// would shut out those whom the other scheme lets in.
+	uncounted bool
+}
 
 func (e *refusal) Error() string { return e.reason }
 
@@ -66,21 +78,28 @@ func invalid(id string, cause error) error {
 
 // read takes the key out of a credential. Its error is a *refusal.
 func (k *Keys) read(c gate.Credential) (parsed, error) {
-	text := c.Value
-	if c.Place == gate.Authorization("basic") {
-		var err error
-		if text, err = password(text); err != nil {
+	switch c.Place {
+	case gate.Authorization("basic"):
+		text, err := password(c.Value)
+		if err != nil {
 			return parsed{}, err
 		}
+		return parse(k.cfg.Prefix, text)
+	case gate.Authorization("bearer"), gate.Authorization(""):
+		key, err := parse(k.cfg.Prefix, c.Value)
+		if err != nil {
+			return parsed{}, &refusal{reason: err.Error(), uncounted: true}
+		}
+		return key, nil
 	}
-	return parse(k.cfg.Prefix, text)
+	return parse(k.cfg.Prefix, c.Value)
 }
 
 // match returns the record of key. For an unknown id it does the work of a
 // known one: it hashes, and compares with the hash of nobody.
 func (k *Keys) match(ctx context.Context, key parsed) (Record, error) {
 	if key.env != k.cfg.Environment {
-		return Record{}, &refusal{"it is for " + string(key.env) + ", not " + string(k.cfg.Environment)}
+		return Record{}, &refusal{reason: "it is for " + string(key.env) + ", not " + string(k.cfg.Environment)}
 	}
 	rec, err := k.cfg.Store.Load(ctx, key.id)
 	known := err == nil
@@ -96,9 +115,9 @@ func (k *Keys) match(ctx context.Context, key parsed) (Record, error) {
 	same := subtle.ConstantTimeCompare(sum[:], rec.Hash[:]) == 1
 	switch {
 	case !known:
-		return Record{}, &refusal{"unknown id"}
+		return Record{}, &refusal{reason: "unknown id"}
 	case !same:
-		return Record{}, &refusal{"wrong secret"}
+		return Record{}, &refusal{reason: "wrong secret"}
 	}
 	return rec, nil
 }
@@ -108,12 +127,22 @@ func (k *Keys) match(ctx context.Context, key parsed) (Record, error) {
 func (k *Keys) admit(ctx context.Context, rec Record, scheme string) (gate.Identity, error) {
 	switch {
 	case !rec.Revoked.IsZero():
-		return gate.Identity{}, &refusal{"revoked " + rec.Revoked.Format(time.RFC3339)}
+		return gate.Identity{}, &refusal{reason: "revoked " + rec.Revoked.Format(time.RFC3339)}
 	case !rec.Expires.IsZero() && !k.cfg.Now().Before(rec.Expires):
-		return gate.Identity{}, &refusal{"expired " + rec.Expires.Format(time.RFC3339)}
-	case len(rec.Schemes) > 0 && !slices.Contains(rec.Schemes, scheme):
-		return gate.Identity{}, &refusal{"it does not serve scheme " + scheme}
+		return gate.Identity{}, &refusal{reason: "expired " + rec.Expires.Format(time.RFC3339)}
 	}
+	who, err := k.owner(ctx, rec)
+	if err != nil {
+		return gate.Identity{}, err
+	}
+	if len(rec.Schemes) > 0 && !slices.Contains(rec.Schemes, scheme) {
+		return gate.Identity{}, &refusal{reason: "it does not serve scheme " + scheme, uncounted: true}
+	}
+	return who, nil
+}
+
+// owner returns who the record speaks of.
+func (k *Keys) owner(ctx context.Context, rec Record) (gate.Identity, error) {
 	who := gate.Identity{Scopes: slices.Clone(rec.Scopes), Record: rec.ID}
 	switch {
 	case (rec.Owner.User == "") == (rec.Owner.Client == ""):
@@ -125,13 +154,13 @@ func (k *Keys) admit(ctx context.Context, rec Record, scheme string) (gate.Ident
 	owner, err := k.cfg.Users.Load(ctx, rec.Owner.User)
 	switch {
 	case errors.Is(err, user.ErrNotFound):
-		return gate.Identity{}, &refusal{"its owner is unknown"}
+		return gate.Identity{}, &refusal{reason: "its owner is unknown"}
 	case err != nil:
 		return gate.Identity{}, fmt.Errorf("apikey: loading the owner of key %s: %w", rec.ID, err)
 	case owner.ID != rec.Owner.User:
 		return gate.Identity{}, fmt.Errorf("apikey: the store gave the record of another user for the owner of key %s", rec.ID)
 	case owner.Disabled:
-		return gate.Identity{}, &refusal{"its owner is disabled"}
+		return gate.Identity{}, &refusal{reason: "its owner is disabled"}
 	}
 	person := owner.User()
 	who.User = &person
@@ -160,16 +189,16 @@ func (k *Keys) touch(ctx context.Context, rec Record) {
 // password takes the key out of the credentials of Basic (RFC 7617, section 2).
 func password(credentials string) (string, error) {
 	if len(credentials) > maxCredential {
-		return "", errMalformed
+		return "", &refusal{reason: "the credentials of Basic are too long for a key", uncounted: true}
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(credentials)
 	// The decoder passes over newlines. One key has one spelling.
 	if err != nil || base64.StdEncoding.EncodeToString(b) != credentials {
-		return "", &refusal{"the credentials of Basic are not base64"}
+		return "", &refusal{reason: "the credentials of Basic are not base64"}
 	}
 	name, key, ok := strings.Cut(string(b), ":")
 	if !ok || name != basicUser {
-		return "", &refusal{"the user name of Basic is not " + basicUser}
+		return "", &refusal{reason: "the user name of Basic is not " + basicUser, uncounted: true}
 	}
 	return key, nil
 }
