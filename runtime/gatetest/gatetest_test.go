@@ -1,0 +1,316 @@
+package gatetest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/route"
+)
+
+var schemes = []Scheme{
+	{Name: "key", Verifier: "apikey", Places: []gate.Place{{In: gate.InHeader, Name: "X-Api-Key"}}},
+	{Name: "queryKey", Verifier: "apikey", Places: []gate.Place{{In: gate.InQuery, Name: "api_key"}}},
+	{Name: "basic", Verifier: "apikey", Places: []gate.Place{gate.Authorization("basic")}},
+	{Name: "anyWord", Verifier: "apikey", Places: []gate.Place{gate.Authorization("")}},
+	{Name: "login", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), {In: gate.InCookie, Name: "__Host-session"}}},
+	{Name: "token", Verifier: "token", Places: []gate.Place{gate.Authorization("bearer")}},
+	{Name: "cert", Verifier: "certificate", Places: []gate.Place{{In: gate.InCertificate}}},
+	{Name: "digest", Verifier: "custom", Places: []gate.Place{gate.Authorization("digest")}},
+}
+
+var operations = []Operation{
+	{ID: "listPosts", Method: "GET", Path: "/v1/posts", Public: true},
+	{ID: "createPost", Method: "POST", Path: "/v1/posts", HasBody: true, Alternatives: [][]Need{{{"login", []string{"posts:write"}}}, {{"key", []string{"posts:write"}}}}},
+	{ID: "getPost", Method: "GET", Path: "/v1/posts/{post}", Alternatives: [][]Need{{{"key", nil}}}},
+	{ID: "deletePost", Method: "DELETE", Path: "/v1/posts/{id}", Alternatives: [][]Need{{{"basic", []string{"posts:write", "posts:delete"}}}}},
+	{ID: "getMine", Method: "GET", Path: "/v1/posts/mine", Alternatives: [][]Need{{{"token", []string{"read"}}}, {{"login", nil}}}},
+	{ID: "getFeed", Method: "GET", Path: "/v1/feed.{format}", Alternatives: [][]Need{{}, {{"login", nil}}}},
+	{ID: "comment", Method: "POST", Path: "/v1/comment", HasBody: true, Alternatives: [][]Need{{{"key", nil}}, {}}},
+	{ID: "transfer", Method: "PUT", Path: "/v1/transfer", HasBody: true, Alternatives: [][]Need{{{"login", []string{"pay"}}, {"cert", nil}}}},
+	{ID: "twoKeys", Method: "GET", Path: "/v1/two", Alternatives: [][]Need{{{"key", []string{"a"}}, {"queryKey", []string{"b"}}}, {{"digest", nil}}}},
+	{ID: "keyAndLogin", Method: "PATCH", Path: "/v1/three", Alternatives: [][]Need{{{"key", nil}, {"login", []string{"x"}}, {"queryKey", nil}}}},
+	{ID: "never", Method: "GET", Path: "/v1/never", Alternatives: [][]Need{{{"basic", nil}, {"token", nil}}}},
+	{ID: "raw", Method: "GET", Path: "/v1/raw", Alternatives: [][]Need{{{"anyWord", []string{"s"}}}, {{"token", nil}}}},
+}
+
+// policies are the same facts as the generator would write them.
+func policies() map[string]gate.Policy {
+	need := func(scheme string, scopes ...string) gate.Need { return gate.Need{Scheme: scheme, Scopes: scopes} }
+	return map[string]gate.Policy{
+		"listPosts":   gate.Public(),
+		"createPost":  gate.Require(need("login", "posts:write")).Or(gate.Require(need("key", "posts:write"))),
+		"getPost":     gate.Require(need("key")),
+		"deletePost":  gate.Require(need("basic", "posts:write", "posts:delete")),
+		"getMine":     gate.Require(need("token", "read")).Or(gate.Require(need("login"))),
+		"getFeed":     gate.Anonymous().Or(gate.Require(need("login"))),
+		"comment":     gate.Require(need("key")).Or(gate.Anonymous()),
+		"transfer":    gate.Require(need("login", "pay"), need("cert")),
+		"twoKeys":     gate.Require(need("key", "a"), need("queryKey", "b")).Or(gate.Require(need("digest"))),
+		"keyAndLogin": gate.Require(need("key"), need("login", "x"), need("queryKey")),
+		"never":       gate.Require(need("basic"), need("token")),
+		"raw":         gate.Require(need("anyWord", "s")).Or(gate.Require(need("token"))),
+	}
+}
+
+// A server is what New builds a handler from; tests weaken it.
+type server struct {
+	policies map[string]gate.Policy
+	patterns map[string]string // by operation; others as the document says
+	extra    []*gate.Operation // routes that the document lacks
+	auth     func(map[string]gate.Authenticator)
+	wrap     func(h http.Handler, called func(string)) http.Handler
+	unlisted bool // the handler does not list its routes
+}
+
+func (s *server) api() API {
+	return API{Schemes: schemes, Operations: operations, New: s.new}
+}
+
+func (s *server) new(auth map[string]gate.Authenticator, called func(string)) (http.Handler, error) {
+	var ops []*gate.Operation
+	for _, o := range operations {
+		pattern, ok := s.patterns[o.ID]
+		if !ok {
+			pattern = o.Method + " " + o.Path
+		}
+		ops = append(ops, &gate.Operation{ID: o.ID, Pattern: pattern, Policy: s.policies[o.ID]})
+	}
+	ops = append(ops, s.extra...)
+	var entries []route.Entry
+	for _, op := range ops {
+		entries = append(entries, route.Entry{Operation: op, Handle: func(w http.ResponseWriter, r *http.Request, _ route.Vars, _ *gate.Principal) {
+			called(op.ID)
+			w.WriteHeader(http.StatusNoContent)
+		}})
+	}
+	if s.auth != nil {
+		s.auth(auth)
+	}
+	var named []gate.Scheme
+	for _, sc := range schemes {
+		named = append(named, gate.Scheme{Name: sc.Name, Places: sc.Places})
+	}
+	g, err := gate.New(gate.Config{Schemes: named, Authenticators: auth, Operations: ops, PublicOrigin: "https://gatetest.example"})
+	if err != nil {
+		return nil, err
+	}
+	table, err := route.New(g, entries)
+	if err != nil || s.wrap == nil {
+		return table, err
+	}
+	if s.unlisted {
+		return s.wrap(table, called), nil
+	}
+	return listed{s.wrap(table, called), table}, nil
+}
+
+// listed is a handler that lists the routes of a table.
+type listed struct {
+	http.Handler
+	table *route.Table
+}
+
+func (l listed) Patterns() []string { return l.table.Patterns() }
+
+func TestRunPasses(t *testing.T) {
+	s := &server{policies: policies()}
+	Run(t, s.api())
+}
+
+// complaints returns the names of the checks that fail.
+func complaints(t *testing.T, api API, ring *keyring) []string {
+	t.Helper()
+	b, err := newBench(api, ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	var failed []string
+	if len(b.checkRoutes()) > 0 {
+		failed = append(failed, "routes")
+	}
+	for _, op := range api.Operations {
+		for _, p := range b.probes(op) {
+			if len(b.try(p)) > 0 {
+				failed = append(failed, op.ID+"/"+p.name)
+			}
+		}
+	}
+	return failed
+}
+
+// trusting takes for good what its inner authenticator refuses.
+type trusting struct {
+	gate.Authenticator
+	instead error // nil: let in; else the error in place of any other
+	only    error // nil: any error is replaced
+}
+
+func (a trusting) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	id, err := a.Authenticator.Verify(ctx, r, c)
+	if err == nil || a.only != nil && !errors.Is(err, a.only) {
+		return id, err
+	}
+	if a.instead == nil {
+		return gate.Identity{User: &gate.User{ID: "anybody"}, Scopes: gate.Scopes{"posts:write", "posts:delete"}}, nil
+	}
+	return gate.Identity{}, a.instead
+}
+
+// before wraps the table in a handler that does something first, and answers
+// the request itself if that returns true.
+func before(f func(w http.ResponseWriter, r *http.Request, called func(string)) bool) func(http.Handler, func(string)) http.Handler {
+	return func(h http.Handler, called func(string)) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !f(w, r, called) {
+				h.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// after has the table's answer changed.
+func after(f func(h http.Header, status int) int) func(http.Handler, func(string)) http.Handler {
+	return func(h http.Handler, _ func(string)) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(&changing{w, f}, r)
+		})
+	}
+}
+
+type changing struct {
+	http.ResponseWriter
+	f func(h http.Header, status int) int
+}
+
+func (c *changing) WriteHeader(status int) {
+	c.ResponseWriter.WriteHeader(c.f(c.Header(), status))
+}
+
+// Every way in which a server is weaker than its document is seen.
+func TestRunFailsForWeakenedServers(t *testing.T) {
+	need := func(scheme string, scopes ...string) gate.Need { return gate.Need{Scheme: scheme, Scopes: scopes} }
+	policy := func(op string, p gate.Policy) func(*server) {
+		return func(s *server) { s.policies[op] = p }
+	}
+	ring, err := newKeyring(t.TempDir(), schemes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ring.close()
+	for _, c := range []struct {
+		name   string
+		weaken func(*server)
+		want   string // a check that fails
+	}{
+		{"guard removed", policy("createPost", gate.Public()), "createPost/no_credential"},
+		{"guard removed from a GET", policy("getPost", gate.Public()), "getPost/HEAD_no_credential"},
+		{"scope dropped", policy("createPost", gate.Require(need("login", "posts:write")).Or(gate.Require(need("key")))), "createPost/key_without_posts:write"},
+		{"one of two scopes dropped", policy("deletePost", gate.Require(need("basic", "posts:write"))), "deletePost/basic_without_posts:delete"},
+		{"{} added", policy("getPost", gate.Require(need("key")).Or(gate.Anonymous())), "getPost/no_credential"},
+		{"AND turned OR", policy("transfer", gate.Require(need("login", "pay")).Or(gate.Require(need("cert")))), "transfer/login_alone_of_login+cert"},
+		{"half of an AND dropped", policy("transfer", gate.Require(need("login", "pay"))), "transfer/login_alone_of_login+cert"},
+		{"other half dropped", policy("transfer", gate.Require(need("cert"))), "transfer/cert_alone_of_login+cert"},
+		{"third of an AND dropped", policy("keyAndLogin", gate.Require(need("key"), need("queryKey"))), "keyAndLogin/key+login+queryKey_without_login"},
+		{"AND of keys turned OR", policy("twoKeys", gate.Require(need("key", "a")).Or(gate.Require(need("queryKey", "b"))).Or(gate.Require(need("digest")))), "twoKeys/key_alone_of_key+queryKey"},
+		{"alternative added", policy("getPost", gate.Require(need("key")).Or(gate.Require(need("queryKey")))), "getPost/elsewhere_key"},
+		{"alternative missing", policy("createPost", gate.Require(need("login", "posts:write"))), "createPost/complete_key"},
+		{"scheme changed", policy("getPost", gate.Require(need("queryKey"))), "getPost/complete_key"},
+		{"unmeetable turned OR", policy("never", gate.Require(need("basic")).Or(gate.Require(need("token")))), "never/basic_of_unmeetable_basic+token"},
+		{"public closed", policy("listPosts", gate.Policy{}), "listPosts/no_credential"},
+		{"public made optional", policy("listPosts", gate.Require(need("key")).Or(gate.Anonymous())), "listPosts/garbage_for_key"},
+		{"optional made public", policy("getFeed", gate.Public()), "getFeed/unknown_in_authorization"},
+		{"optional closed", policy("getFeed", gate.Require(need("login"))), "getFeed/no_credential"},
+		{"route added", func(s *server) {
+			s.extra = []*gate.Operation{{ID: "back", Pattern: "GET /v1/back", Policy: gate.Public()}}
+		}, "routes"},
+		{"route moved", func(s *server) { s.patterns = map[string]string{"never": "GET /v1/ever"} }, "routes"},
+		{"route shadowed", func(s *server) {
+			s.extra = []*gate.Operation{{ID: "back", Pattern: "GET /v1/posts/7", Policy: gate.Public()}}
+		}, "getPost/no_credential"},
+		{"routes not listed", func(s *server) {
+			s.unlisted = true
+			s.wrap = before(func(http.ResponseWriter, *http.Request, func(string)) bool { return false })
+		}, "routes"},
+		{"HEAD left open", func(s *server) {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool { return r.Method == "HEAD" })
+		}, "getPost/HEAD_no_credential"},
+		{"method override", func(s *server) {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+				if r.Method == "TRACE" || r.Method == "PUT" {
+					r.Method = "GET"
+				}
+				return false
+			})
+		}, "listPosts/method_PUT"},
+		{"body read first", func(s *server) {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+				_, _ = io.ReadAll(r.Body)
+				return false
+			})
+		}, "createPost/no_credential"},
+		{"operation run before the refusal", func(s *server) {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+				called("getPost")
+				return false
+			})
+		}, "getPost/no_credential"},
+		{"refusals may be cached", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int { h.Del("Cache-Control"); return status })
+		}, "getPost/no_credential"},
+		{"no challenge", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int { h.Del("WWW-Authenticate"); return status })
+		}, "getPost/no_credential"},
+		{"one challenge short", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int {
+				if all := h.Values("WWW-Authenticate"); len(all) > 1 {
+					h["Www-Authenticate"] = all[1:]
+				}
+				return status
+			})
+		}, "createPost/no_credential"},
+		{"another status", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int {
+				if status == 503 {
+					return 401
+				}
+				return status
+			})
+		}, "getPost/backend_down_key"},
+		{"connection kept", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int { h.Del("Connection"); return status })
+		}, "createPost/no_credential"},
+		{"any key is good", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["key"] = trusting{Authenticator: a["key"]} }
+		}, "getPost/revoked_key"},
+		{"a bad key counts as none", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) {
+				a["key"] = trusting{a["key"], gate.ErrAbsent, gate.ErrInvalid}
+			}
+		}, "comment/expired_key"},
+		{"a silent store counts as none", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["key"] = trusting{a["key"], gate.ErrAbsent, errDown} }
+		}, "comment/backend_down_key"},
+		{"a silent store is a bad key", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["key"] = trusting{a["key"], gate.ErrInvalid, errDown} }
+		}, "comment/backend_down_key"},
+		{"authenticators confused", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["login"], a["token"] = a["token"], a["login"] }
+		}, "getMine/credential_of_token_login_in_authorization"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &server{policies: policies()}
+			c.weaken(s)
+			failed := complaints(t, s.api(), ring)
+			if !slices.Contains(failed, c.want) {
+				t.Errorf("failing checks are %q, want %s among them", strings.Join(failed, " "), c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package gatetest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/user"
+)
+
+// Kinds of papers.
+const (
+	valid     = "valid"
+	malformed = "malformed"
+	unknown   = "unknown"
+	expired   = "expired"
+	revoked   = "revoked"
+	disabled  = "disabled_user"
+	broken    = "backend_down"
+)
+
+// paper returns a paper of the kind for schemes, the first of which says who
+// makes it; more than one only for keys. Papers are made once and used again.
+func (b *bench) paper(kind string, scopes []string, who user.Record, schemes ...string) *paper {
+	name := fmt.Sprintf("%q %q %q %q", kind, scopes, who.ID, schemes)
+	if p := b.papers[name]; p != nil {
+		return p
+	}
+	p, err := b.makePaper(kind, scopes, who, schemes)
+	if err != nil {
+		b.errs = append(b.errs, err)
+		p = &paper{text: "unmade"}
+	}
+	b.papers[name] = p
+	return p
+}
+
+func (b *bench) makePaper(kind string, scopes []string, who user.Record, schemes []string) (*paper, error) {
+	p := &paper{scopes: scopes}
+	if kind == valid || kind == broken {
+		p.serves = schemes
+		p.silent = kind == broken
+	}
+	if kind == malformed {
+		p.text = "%"
+		return p, nil
+	}
+	fake := b.fakes[schemes[0]]
+	if fake == nil {
+		p.isKey = true
+		if kind == disabled {
+			who = b.ring.people.disabled
+		}
+		if kind == broken {
+			kind = valid // of the store, the request's context says that it is down
+		}
+		text, err := b.ring.mint(kind, schemes, scopes, who)
+		p.text, p.user = text, who.ID
+		return p, err
+	}
+	id := gate.Identity{Scopes: scopes}
+	if fake.scheme.Verifier == "certificate" {
+		p.client = "client " + who.ID
+		id.Client = &gate.Client{ID: p.client}
+	} else {
+		p.user = who.ID
+		u := who.User()
+		id.User = &u
+	}
+	p.text = fake.Issue(id)
+	switch kind {
+	case unknown:
+		p.text = strings.ToLower(p.text)
+	case expired:
+		fake.Spoil(p.text, gate.ErrInvalid)
+	case broken:
+		fake.Spoil(p.text, errDown)
+	}
+	return p, nil
+}

@@ -1,0 +1,342 @@
+package gatetest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/user"
+)
+
+// A list collects the probes of one operation.
+type list struct {
+	b      *bench
+	op     Operation
+	probes []probe
+}
+
+// probes returns every request that op is asked with.
+func (b *bench) probes(op Operation) []probe {
+	l := &list{b: b, op: op}
+	l.add("no_credential")
+	l.elsewhere()
+	if op.Public {
+		l.public()
+	}
+	for _, s := range schemesOf(b.api.Schemes, op) {
+		for _, place := range s.Places {
+			l.scheme(s, place)
+		}
+	}
+	for _, needs := range op.Alternatives {
+		if len(needs) > 0 {
+			l.alternative(needs)
+		}
+	}
+	l.head()
+	l.otherMethod()
+	return l.probes
+}
+
+// add adds a request with papers, and works out what has to come of it.
+// Cookies come with a proof of origin.
+func (l *list) add(name string, papers ...sent) {
+	l.addFrom("same-origin", name, papers...)
+}
+
+// addFrom is add with a Sec-Fetch-Site header, "" for none.
+func (l *list) addFrom(site, name string, papers ...sent) {
+	l.probes = append(l.probes, probe{
+		name: l.unique(name), op: l.op, method: l.op.Method, papers: papers, site: site,
+		want: judge(l.b.api.Schemes, l.op, papers, l.op.Method, site),
+	})
+}
+
+// unique makes name the name of no other probe of the operation.
+func (l *list) unique(name string) string {
+	taken := func(n string) bool {
+		return slices.ContainsFunc(l.probes, func(p probe) bool { return p.name == n })
+	}
+	free := name
+	for i := 2; taken(free); i++ {
+		free = fmt.Sprintf("%s_%d", name, i)
+	}
+	return free
+}
+
+// named writes what is tried and on which scheme, where there are several.
+func (l *list) named(what string, s Scheme, place gate.Place) string {
+	if s.Verifier == "apikey" {
+		what += "_key"
+	}
+	if len(schemesOf(l.b.api.Schemes, l.op)) > 1 {
+		what += "_" + s.Name
+	}
+	if len(s.Places) > 1 {
+		what += "_in_" + string(place.In)
+	}
+	return what
+}
+
+// scheme adds the requests that present one credential, or one twice.
+func (l *list) scheme(s Scheme, place gate.Place) {
+	ann := l.b.ring.people.ann
+	scopes := l.scopesOf(s.Name)
+	one := func(kind string) sent { return sent{place, l.b.paper(kind, scopes, ann, s.Name)} }
+
+	kinds := []string{unknown, expired, broken, valid}
+	if s.Verifier == "apikey" {
+		kinds = append(kinds, revoked, disabled)
+	}
+	if place.In != gate.InCertificate {
+		kinds = append(kinds, malformed)
+		l.add(l.named("twice", s, place), one(valid), one(valid))
+		l.add(l.named("valid_and_unknown", s, place), one(valid), one(unknown))
+	}
+	for _, kind := range kinds {
+		l.add(l.named(kind, s, place), one(kind))
+	}
+	for _, other := range l.b.api.Schemes {
+		if other.Name != s.Name {
+			stray := l.b.paper(valid, scopes, ann, other.Name)
+			l.add(l.named("credential_of_"+other.Name, s, place), sent{place, stray})
+		}
+	}
+	// What would let in elsewhere does not make up for what is wrong here.
+	for _, needs := range l.op.Alternatives {
+		whole, ok := l.b.arrange(needs, 0, ann)
+		if ok && len(needs) > 0 && !slices.ContainsFunc(whole, func(w sent) bool { return slot(w.place) == slot(place) }) {
+			l.add(l.named("unknown", s, place)+"_beside_"+names(needs), append(whole, one(unknown))...)
+		}
+	}
+}
+
+// alternative adds the requests that meet one alternative, and those that
+// nearly do.
+func (l *list) alternative(needs []Need) {
+	ann, bob := l.b.ring.people.ann, l.b.ring.people.bob
+	name := names(needs)
+	whole, ok := l.b.arrange(needs, 0, ann)
+	if !ok {
+		l.unmeetable(needs)
+		return
+	}
+	l.add("complete_"+name, whole...)
+	for round := 1; round < l.b.places(needs); round++ {
+		if papers, ok := l.b.arrange(needs, round, ann); ok {
+			l.add("complete_"+name+"_other_place", papers...)
+			l.origin(name, papers)
+		}
+	}
+	l.origin(name, whole)
+	for n := range needs {
+		for _, scope := range needs[n].Scopes {
+			short := slices.Clone(whole)
+			lesser := slices.DeleteFunc(slices.Clone(needs[n].Scopes), func(s string) bool { return s == scope })
+			short[n].paper = l.b.paper(valid, lesser, ann, needs[n].Scheme)
+			l.add(name+"_without_"+scope, short...)
+		}
+		if len(needs) == 1 {
+			continue
+		}
+		l.add(needs[n].Scheme+"_alone_of_"+name, whole[n])
+		if len(needs) > 2 {
+			l.add(name+"_without_"+needs[n].Scheme, slices.Delete(slices.Clone(whole), n, n+1)...)
+		}
+		mixed := slices.Clone(whole)
+		mixed[n].paper = l.b.paper(valid, needs[n].Scopes, bob, needs[n].Scheme)
+		l.add(name+"_of_another_in_"+needs[n].Scheme, mixed...)
+	}
+	l.oneKeyForAll(needs, whole)
+}
+
+// origin adds requests without a proof of origin, and from another site.
+func (l *list) origin(name string, papers []sent) {
+	byBrowser := func(s sent) bool {
+		return s.place.In == gate.InCookie || s.place.In == gate.InCertificate || s.place == gate.Authorization("basic")
+	}
+	if slices.ContainsFunc(papers, byBrowser) && !proven(gate.Place{In: gate.InCookie}, l.op.Method, "") {
+		l.addFrom("", name+"_without_origin", papers...)
+		l.addFrom("cross-site", name+"_from_another_site", papers...)
+	}
+}
+
+// oneKeyForAll presents one key that serves all schemes of an alternative, as
+// each of them.
+func (l *list) oneKeyForAll(needs []Need, whole []sent) {
+	var schemes, scopes []string
+	for _, n := range needs {
+		if l.b.fakes[n.Scheme] != nil {
+			return
+		}
+		schemes = append(schemes, n.Scheme)
+		scopes = append(scopes, n.Scopes...)
+	}
+	if len(needs) < 2 {
+		return
+	}
+	slices.Sort(scopes)
+	key := l.b.paper(valid, slices.Compact(scopes), l.b.ring.people.ann, schemes...)
+	same := slices.Clone(whole)
+	for i := range same {
+		same[i].paper = key
+	}
+	l.add("one_key_for_"+names(needs), same...)
+}
+
+// unmeetable adds what comes nearest to an alternative that no request can
+// meet, since two of its credentials have one place.
+func (l *list) unmeetable(needs []Need) {
+	var all []sent
+	for _, n := range needs {
+		s := sent{l.b.scheme(n.Scheme).Places[0], l.b.paper(valid, n.Scopes, l.b.ring.people.ann, n.Scheme)}
+		l.add(n.Scheme+"_of_unmeetable_"+names(needs), s)
+		all = append(all, s)
+	}
+	l.add("unmeetable_"+names(needs), all...)
+	l.oneKeyForAll(needs, all[:1])
+}
+
+// elsewhere presents good credentials where the operation does not look.
+func (l *list) elsewhere() {
+	named := schemesOf(l.b.api.Schemes, l.op)
+	schemes := named
+	if l.op.Public {
+		schemes = l.b.api.Schemes
+	}
+	for _, s := range schemes {
+		p := l.b.paper(valid, l.scopesOf(s.Name), l.b.ring.people.ann, s.Name)
+		var papers []sent
+		for _, place := range l.places() {
+			if place.In != gate.InCertificate && len(claimants(named, place)) == 0 &&
+				!slices.ContainsFunc(papers, func(t sent) bool { return slot(t.place) == slot(place) }) {
+				papers = append(papers, sent{place, p})
+			}
+		}
+		l.add(l.named("elsewhere", s, gate.Place{}), papers...)
+	}
+}
+
+// places are all places of the document and three that it does not name.
+func (l *list) places() []gate.Place {
+	places := []gate.Place{
+		{In: gate.InHeader, Name: "X-Gatetest"},
+		{In: gate.InQuery, Name: "gatetest"},
+		{In: gate.InCookie, Name: "gatetest"},
+	}
+	for _, s := range l.b.api.Schemes {
+		places = append(places, s.Places...)
+	}
+	return places
+}
+
+// public adds garbage in every place of the document.
+func (l *list) public() {
+	garbage := &paper{text: "garbage"}
+	l.add("garbage", sent{gate.Authorization("garbage"), garbage})
+	for _, s := range l.b.api.Schemes {
+		for _, place := range s.Places {
+			l.add("garbage_for_"+s.Name, sent{place, garbage}, sent{place, garbage})
+		}
+	}
+}
+
+// head adds HEAD where only GET is declared: it has GET's policy.
+func (l *list) head() {
+	declared := func(o Operation) bool { return o.Method == http.MethodHead && shape(o.Path) == shape(l.op.Path) }
+	if l.op.Method != http.MethodGet || slices.ContainsFunc(l.b.api.Operations, declared) {
+		return
+	}
+	for _, p := range slices.Clone(l.probes) {
+		p.name, p.method = "HEAD_"+p.name, http.MethodHead
+		l.probes = append(l.probes, p)
+	}
+}
+
+// otherMethod adds a method that the path lacks.
+func (l *list) otherMethod() {
+	for _, m := range []string{"PUT", "DELETE", "PATCH", "POST", "GET", "TRACE"} {
+		if !slices.Contains(l.b.allow(l.op), m) {
+			l.probes = append(l.probes, probe{name: "method_" + m, op: l.op, method: m, want: methodUnknown})
+			return
+		}
+	}
+}
+
+// scopesOf returns all scopes that the document wants of a scheme, so that one
+// credential serves many operations; or where those are more than a key can
+// have, all that the operation wants.
+func (l *list) scopesOf(scheme string) []string {
+	of := func(ops ...Operation) []string {
+		var scopes []string
+		for _, op := range ops {
+			for _, n := range slices.Concat(op.Alternatives...) {
+				if n.Scheme == scheme {
+					scopes = append(scopes, n.Scopes...)
+				}
+			}
+		}
+		slices.Sort(scopes)
+		return slices.Compact(scopes)
+	}
+	if all := of(l.b.api.Operations...); len(all) <= 100 {
+		return all
+	}
+	return of(l.op)
+}
+
+// scheme returns the scheme of that name.
+func (b *bench) scheme(name string) Scheme {
+	i := slices.IndexFunc(b.api.Schemes, func(s Scheme) bool { return s.Name == name })
+	return b.api.Schemes[i]
+}
+
+// places returns how many places the scheme with the most of them has.
+func (b *bench) places(needs []Need) int {
+	most := 0
+	for _, n := range needs {
+		most = max(most, len(b.scheme(n.Scheme).Places))
+	}
+	return most
+}
+
+// arrange makes a paper with just the right scopes for each need and lays
+// them into places of their own, beginning with each scheme's place number
+// round; false where they cannot all be sent in one request.
+func (b *bench) arrange(needs []Need, round int, who user.Record) ([]sent, bool) {
+	var papers []sent
+	var slots []string
+	var lay func(n int) bool
+	lay = func(n int) bool {
+		if n == len(needs) {
+			return true
+		}
+		places := b.scheme(needs[n].Scheme).Places
+		for i := range places {
+			place := places[(round+i)%len(places)]
+			if slices.Contains(slots, slot(place)) {
+				continue
+			}
+			slots = append(slots, slot(place))
+			papers = append(papers, sent{place, b.paper(valid, needs[n].Scopes, who, needs[n].Scheme)})
+			if lay(n + 1) {
+				return true
+			}
+			slots, papers = slots[:n], papers[:n]
+		}
+		return false
+	}
+	ok := lay(0)
+	return papers, ok
+}
+
+// names joins the schemes of an alternative: login+apiKey.
+func names(needs []Need) string {
+	var all []string
+	for _, n := range needs {
+		all = append(all, n.Scheme)
+	}
+	return strings.Join(all, "+")
+}

@@ -1,0 +1,226 @@
+package gatetest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/gatewright/gatewright/runtime/gate"
+)
+
+// A probe is one request and what has to come of it.
+type probe struct {
+	name   string
+	op     Operation
+	method string
+	papers []sent
+	site   string // Sec-Fetch-Site, "" for none
+	want   outcome
+}
+
+// countedBody counts what is read of it.
+type countedBody struct {
+	io.Reader
+	read int
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += n
+	return n, err
+}
+
+func (c *countedBody) Close() error { return nil }
+
+// request writes p as a request. It always has a body, so that a refusal that
+// reads it is seen.
+func (b *bench) request(p probe) (*http.Request, *countedBody) {
+	const text = `{}`
+	body := &countedBody{Reader: strings.NewReader(text)}
+	r := httptest.NewRequest(p.method, "https://gatetest.example"+b.path(p.op), body)
+	r.ContentLength = int64(len(text))
+	r.Header.Set("Content-Type", "application/json")
+	if p.site != "" {
+		r.Header.Set("Sec-Fetch-Site", p.site)
+	}
+	for _, s := range p.papers {
+		put(r, s)
+		if s.paper.silent {
+			r = r.WithContext(context.WithValue(r.Context(), down{}, true))
+		}
+	}
+	return r, body
+}
+
+// put writes a paper into its place.
+func put(r *http.Request, s sent) {
+	text := s.paper.text
+	switch s.place.In {
+	case gate.InHeader:
+		r.Header.Add(s.place.Name, text)
+	case gate.InQuery:
+		pair := url.Values{s.place.Name: {text}}.Encode()
+		r.URL.RawQuery = strings.TrimPrefix(r.URL.RawQuery+"&"+pair, "&")
+	case gate.InCookie:
+		r.Header.Set("Cookie", strings.TrimPrefix(r.Header.Get("Cookie")+"; "+s.place.Name+"="+text, "; "))
+	case gate.InAuthorization:
+		if s.place.Name == "basic" && s.paper.isKey {
+			text = base64.StdEncoding.EncodeToString([]byte("apikey:" + text))
+		}
+		r.Header.Add("Authorization", strings.TrimPrefix(s.place.Name+" "+text, " "))
+	case gate.InCertificate:
+		c := &x509.Certificate{Raw: []byte(text)}
+		r.TLS = &tls.ConnectionState{
+			Version: tls.VersionTLS13, HandshakeComplete: true,
+			PeerCertificates: []*x509.Certificate{c}, VerifiedChains: [][]*x509.Certificate{{c}},
+		}
+	}
+}
+
+// gateCodes are the codes that only refusals carry.
+var gateCodes = []string{
+	"credential_missing", "credential_invalid", "credential_duplicate", "insufficient_scope",
+	"origin_missing", "identities_differ", "too_many_failures", "verifier_unavailable", "scheme_unverified",
+	"not_found", "method_not_allowed", "internal",
+}
+
+// try sends a probe and returns what is wrong with the answer.
+func (b *bench) try(p probe) []error {
+	if len(b.errs) > 0 {
+		errs := b.errs
+		b.errs = nil
+		return errs
+	}
+	b.ran = nil
+	r, body := b.request(p)
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	if p.want.in {
+		return b.checkLetIn(p, w)
+	}
+	return b.checkRefused(p, w, body)
+}
+
+// checkLetIn checks an answer that must not be a refusal. What the operation
+// itself answers to so poor a request is its own affair.
+func (b *bench) checkLetIn(p probe, w *httptest.ResponseRecorder) []error {
+	var errs []error
+	code := problemCode(w)
+	if slices.Contains([]int{401, 403, 405, 429, 503}, w.Code) || slices.Contains(gateCodes, code) {
+		errs = append(errs, fmt.Errorf("%s %s = %d %s, want to be let in", p.method, p.op.Path, w.Code, code))
+	}
+	for _, id := range b.ran {
+		if id != p.op.ID {
+			errs = append(errs, fmt.Errorf("%s %s ran operation %q, want %q", p.method, p.op.Path, id, p.op.ID))
+		}
+	}
+	if len(b.ran) > 1 {
+		errs = append(errs, fmt.Errorf("%s %s ran %d operations", p.method, p.op.Path, len(b.ran)))
+	}
+	return errs
+}
+
+// checkRefused checks an answer that must be a refusal.
+func (b *bench) checkRefused(p probe, w *httptest.ResponseRecorder, body *countedBody) []error {
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s %s: "+format, append([]any{p.method, p.op.Path}, args...)...))
+	}
+	if len(b.ran) > 0 {
+		wrong("operation %q ran, want %d %s", b.ran[0], p.want.status, p.want.code)
+	}
+	if body.read > 0 {
+		wrong("%d bytes of the body were read before the refusal", body.read)
+	}
+	code := problemCode(w)
+	if p.method == http.MethodHead {
+		code = p.want.code // which has no body to stand in
+	}
+	if w.Code != p.want.status || code != p.want.code {
+		wrong("%d %s, want %d %s", w.Code, code, p.want.status, p.want.code)
+	}
+	if got := w.Header().Get("Cache-Control"); got != "no-store" {
+		wrong("Cache-Control is %q, want no-store", got)
+	}
+	if got := w.Header().Get("Connection"); got != "close" {
+		wrong("Connection is %q after a body that was not read, want close", got)
+	}
+	if w.Code == 401 {
+		if got, want := challenges(w.Header()), b.wantChallenges(p.op); !slices.Equal(got, want) {
+			wrong("challenges are %q, want %q", got, want)
+		}
+	}
+	if w.Code == 405 {
+		if got, want := w.Header().Get("Allow"), strings.Join(b.allow(p.op), ", "); got != want {
+			wrong("Allow is %q, want %q", got, want)
+		}
+	}
+	if w.Code == 503 && w.Header().Get("Retry-After") == "" {
+		wrong("503 without Retry-After")
+	}
+	return errs
+}
+
+// problemCode returns the code of a problem, "" for any other answer.
+func problemCode(w *httptest.ResponseRecorder) string {
+	var doc struct {
+		Code string `json:"code"`
+	}
+	if w.Header().Get("Content-Type") != "application/problem+json" || json.Unmarshal(w.Body.Bytes(), &doc) != nil {
+		return ""
+	}
+	return doc.Code
+}
+
+// challenges returns the scheme words of all challenges, sorted.
+func challenges(h http.Header) []string {
+	var words []string
+	for _, line := range h.Values("WWW-Authenticate") {
+		word, _, _ := strings.Cut(line, " ")
+		words = append(words, strings.ToLower(word))
+	}
+	slices.Sort(words)
+	return words
+}
+
+// wantChallenges returns one word for each scheme that op accepts, sorted. Two
+// schemes for keys in one place have one challenge.
+func (b *bench) wantChallenges(op Operation) []string {
+	var words []string
+	var keyPlaces []gate.Place
+	for _, s := range schemesOf(b.api.Schemes, op) {
+		if s.Verifier == "apikey" && slices.Contains(keyPlaces, s.Places[0]) {
+			continue
+		}
+		if s.Verifier == "apikey" {
+			keyPlaces = append(keyPlaces, s.Places[0])
+		}
+		words = append(words, challengeWord(s))
+	}
+	slices.Sort(words)
+	return words
+}
+
+// challengeWord is the scheme word of a scheme's challenge.
+func challengeWord(s Scheme) string {
+	p := s.Places[0]
+	switch {
+	case p.In == gate.InAuthorization && p.Name != "":
+		return p.Name
+	case p.In == gate.InCertificate:
+		return "mutual"
+	case p.In == gate.InCookie:
+		return "cookie"
+	}
+	return "apikey"
+}
