@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"math/big"
 	"strconv"
 )
@@ -75,24 +76,26 @@ func (d decimal) sign() int {
 // integral tells whether d has no fraction: 1, 1.0 and 1e2 have none.
 func (d decimal) integral() bool { return d.exp >= len(d.digits) }
 
-// count returns d as an int where it is one, not negative, and not beyond
-// maxExponent.
+// count returns d as an int where it is whole and not negative; the largest
+// one where it is beyond that.
 func (d decimal) count() (int, bool) {
-	if d.neg || !d.integral() || d.exp > 9 {
+	switch {
+	case d.neg || !d.integral():
 		return 0, false
-	}
-	if len(d.digits) == 0 {
+	case len(d.digits) == 0:
 		return 0, true
+	case d.exp > maxCountDigits:
+		return math.MaxInt, true
 	}
-	n, err := strconv.Atoi(string(d.digits))
-	if err != nil {
-		return 0, false
-	}
+	n, _ := strconv.Atoi(string(d.digits))
 	for range d.exp - len(d.digits) {
 		n *= 10
 	}
 	return n, true
 }
+
+// maxCountDigits is how many decimal digits an int surely holds.
+const maxCountDigits = 18
 
 // multipleOf tells whether d is a multiple of e, which is not zero. Its time
 // grows with the digits of d, not with its exponent.
