@@ -1,0 +1,167 @@
+// Package config reads a server's configuration: one YAML file, whose values
+// the environment overrides, and secrets that come from the environment or
+// from files of their own. All mistakes are reported at once, each with its
+// place and a way out.
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/gatewright/gatewright/runtime/secret"
+)
+
+// A Config is what a server needs to know to run. [Load] fills it; one made by
+// hand has to pass [Check], which also fills in the defaults.
+type Config struct {
+	// PublicURL is the origin under which clients reach the server, as
+	// browsers write it: https, a lower-case host, a port unless it is 443,
+	// no path.
+	PublicURL string
+	// Listen is the address to listen on, host:port. An empty host is every
+	// address of the machine, port 0 a free one. Default 127.0.0.1:8443.
+	Listen string
+	TLS    TLS
+	// Secrets are the server's own keys. The first seals, signs and hashes;
+	// those after it only open and verify what they once made.
+	Secrets []secret.Value
+	// Store says where keys and users are kept, such as sqlite:blog.db.
+	// Empty where nothing is: a server that needs a store refuses to start.
+	Store string
+	// Environment is the one whose API keys are taken: live or test.
+	// Default live; in development always test.
+	Environment string
+	Keys        Keys
+	Limits      Limits
+	Shutdown    Shutdown
+	Log         Log
+	// Dev is the development switch, GATEWRIGHT_DEV=true. It is never read
+	// from the file. With it the server listens on loopback only, takes keys
+	// of the test environment and starts with schemes that nobody verifies.
+	Dev bool
+
+	// Logger takes what the server logs. Nil: one that writes to standard
+	// error as Log says. Load leaves it nil.
+	Logger *slog.Logger
+	// Listening is called once with the address that the server listens on,
+	// for those who chose port 0. May be nil; Load leaves it nil.
+	Listening func(net.Addr)
+}
+
+// TLS says where the server's certificate comes from: files or development.
+type TLS struct {
+	Cert string // PEM file of the chain, the server's own certificate first
+	Key  string // PEM file of the private key, for the owner's eyes only
+	Dev  bool   // a certificate of this user's development authority; loopback only
+}
+
+// Keys says how the server's API keys look.
+type Keys struct {
+	Prefix string // begins every key. Default gw
+}
+
+// Limits bound what one request may take.
+type Limits struct {
+	HeaderBytes int64         // request line and header. Default 64 KiB
+	BodyBytes   int64         // body of any request. Default 1 MiB
+	HeaderTime  time.Duration // until the header has arrived. Default 10 s
+	BodyTime    time.Duration // from then until the body has arrived. Default 60 s
+	AnswerTime  time.Duration // from the end of the header until the answer is written. Default 2 min
+	IdleTime    time.Duration // a connection may wait this long for its next request. Default 2 min
+}
+
+// Shutdown says how the server stops.
+type Shutdown struct {
+	Grace time.Duration // how long running requests may take to finish. Default 20 s
+}
+
+// Log says what the server logs and how.
+type Log struct {
+	Level  string // debug, info, warn or error. Default info
+	Format string // text or json. Default text
+}
+
+// Load reads the configuration: the file that -config or --config in args
+// names, else the one in GATEWRIGHT_CONFIG, else server.yaml in the working
+// directory. Each value is overridden by a variable, GATEWRIGHT_ and its name
+// in capitals with _ for a dot (tls.cert: GATEWRIGHT_TLS_CERT); an empty one
+// counts as not set. Paths in the file are relative to the file, paths in
+// variables to the working directory.
+//
+// An error is a *[Error] with all that is missing or wrong, or, where args ask
+// for help, one that is flag.ErrHelp and reads as the help. Since getenv only
+// looks up, a misspelt variable stays unseen; [CheckEnviron] finds it.
+func Load(args []string, getenv func(string) string) (Config, error) {
+	path, err := filePath(args, getenv)
+	if err != nil {
+		return Config{}, err
+	}
+	content, err := readFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	d := &draft{file: path, places: map[string]string{}}
+	d.readYAML(content)
+	d.readEnv(getenv)
+	d.readSecrets(getenv)
+	d.check()
+	if len(d.mistakes) > 0 {
+		return Config{}, &Error{Mistakes: d.mistakes}
+	}
+	return d.Config, nil
+}
+
+// Check fills in the defaults of a configuration made by hand and makes all
+// the checks of [Load] that do not concern the file. An error is a *[Error].
+func Check(c Config) (Config, error) {
+	d := &draft{Config: c}
+	d.check()
+	if len(d.mistakes) > 0 {
+		return Config{}, &Error{Mistakes: d.mistakes}
+	}
+	return d.Config, nil
+}
+
+// A draft is a configuration on its way, with what is wrong with it so far.
+type draft struct {
+	Config
+	file        string            // the file it comes from
+	places      map[string]string // setting -> where its value was written
+	secretFiles []string
+	origins     []string // the file of each of Secrets; none where there is no file
+	mistakes    []Mistake
+}
+
+// wrong notes a mistake about a setting, at the place it was written or, where
+// it was not, at the file.
+func (d *draft) wrong(setting, message, hint string) {
+	place, ok := d.places[setting]
+	if !ok {
+		place = d.file
+	}
+	d.mistakes = append(d.mistakes, Mistake{Place: place, Setting: setting, Message: message, Hint: hint})
+}
+
+// readFile returns the file's content.
+func readFile(path string) ([]byte, error) {
+	const most = 1 << 20
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, single(path, "there is no such file", "gatewright init writes one")
+	case err == nil && info.IsDir():
+		return nil, single(path, "is a folder, not a file", "")
+	case err == nil && info.Size() > most:
+		return nil, single(path, "is larger than 1 MiB", "")
+	case err == nil:
+		var content []byte
+		if content, err = os.ReadFile(path); err == nil {
+			return content, nil
+		}
+	}
+	return nil, single(path, err.Error(), "")
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A setting is one value of the configuration: its name in the file, what it
+// means, and the field it goes to. The field's type says how it is written.
+type setting struct {
+	name  string // dots lead into nested settings: tls.cert
+	help  string
+	path  bool     // a path, or several
+	oneOf []string // where only these texts are allowed
+	into  func(*draft) any
+}
+
+// settings are all that this version knows, in the order of the help.
+var settings = []setting{
+	{name: "public_url", help: "origin under which clients reach the server, https://HOST[:PORT]", into: func(d *draft) any { return &d.PublicURL }},
+	{name: "listen", help: "address to listen on, HOST:PORT (127.0.0.1:8443)", into: func(d *draft) any { return &d.Listen }},
+	{name: "tls.cert", help: "PEM file of the certificate chain", path: true, into: func(d *draft) any { return &d.TLS.Cert }},
+	{name: "tls.key", help: "PEM file of the private key", path: true, into: func(d *draft) any { return &d.TLS.Key }},
+	{name: "tls.dev", help: "true: a certificate for development, loopback only", into: func(d *draft) any { return &d.TLS.Dev }},
+	{name: "secret_file", help: "file of at least 32 random bytes, or a list of them, the current one first", path: true, into: func(d *draft) any { return &d.secretFiles }},
+	{name: "store", help: "where keys and users are kept, such as sqlite:blog.db", into: func(d *draft) any { return &d.Store }},
+	{name: "environment", help: "which API keys are taken: live or test (live)", oneOf: []string{"live", "test"}, into: func(d *draft) any { return &d.Environment }},
+	{name: "keys.prefix", help: "how API keys begin (gw)", into: func(d *draft) any { return &d.Keys.Prefix }},
+	{name: "limits.header_bytes", help: "largest request header (64KiB)", into: func(d *draft) any { return &d.Limits.HeaderBytes }},
+	{name: "limits.body_bytes", help: "largest request body (1MiB)", into: func(d *draft) any { return &d.Limits.BodyBytes }},
+	{name: "limits.header_time", help: "longest wait for a header (10s)", into: func(d *draft) any { return &d.Limits.HeaderTime }},
+	{name: "limits.body_time", help: "longest wait for a body (60s)", into: func(d *draft) any { return &d.Limits.BodyTime }},
+	{name: "limits.answer_time", help: "longest time for an answer (2m)", into: func(d *draft) any { return &d.Limits.AnswerTime }},
+	{name: "limits.idle_time", help: "longest wait for the next request (2m)", into: func(d *draft) any { return &d.Limits.IdleTime }},
+	{name: "shutdown.grace", help: "how long running requests may take to finish (20s)", into: func(d *draft) any { return &d.Shutdown.Grace }},
+	{name: "log.level", help: "debug, info, warn or error (info)", oneOf: []string{"debug", "info", "warn", "error"}, into: func(d *draft) any { return &d.Log.Level }},
+	{name: "log.format", help: "text or json (text)", oneOf: []string{"text", "json"}, into: func(d *draft) any { return &d.Log.Format }},
+}
+
+// later are settings of the design that this version does not have. Passed
+// over, they would be promises that the server does not keep.
+var later = []string{"providers", "schemes", "sessions", "cors", "admin", "sessions_store", "tls.acme", "tls.behind_proxy"}
+
+// Variables that are no setting of the file.
+const (
+	envConfig = "GATEWRIGHT_CONFIG"
+	envDev    = "GATEWRIGHT_DEV"
+	envSecret = "GATEWRIGHT_SECRET"
+)
+
+// variable is the name in the environment of a setting.
+func variable(name string) string {
+	return "GATEWRIGHT_" + strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
+}
+
+func find(name string) (setting, bool) {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
+	if i < 0 {
+		return setting{}, false
+	}
+	return settings[i], true
+}
+
+// children are the names directly below a group; "" is the file itself.
+func children(group string) []string {
+	var names []string
+	for _, s := range settings {
+		name := s.name
+		if group != "" {
+			var ok bool
+			if name, ok = strings.CutPrefix(name, group+"."); !ok {
+				continue
+			}
+		}
+		name, _, _ = strings.Cut(name, ".")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// assign reads text into the setting's field. base is what relative paths are
+// relative to.
+func (s setting) assign(d *draft, text, base string) error {
+	if text == "" {
+		return errors.New("is empty: write a value or leave it out")
+	}
+	if len(s.oneOf) > 0 && !slices.Contains(s.oneOf, text) {
+		return fmt.Errorf("%q is not one of %s", text, strings.Join(s.oneOf, ", "))
+	}
+	if s.path {
+		text = below(base, text)
+	}
+	if s.name == "store" {
+		text = storeBelow(base, text)
+	}
+	switch into := s.into(d).(type) {
+	case *string:
+		*into = text
+	case *[]string:
+		*into = append(*into, text)
+	case *bool:
+		if text != "true" && text != "false" {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		*into = text == "true"
+	case *int64:
+		size, err := parseSize(text)
+		if err != nil {
+			return err
+		}
+		*into = size
+	case *time.Duration:
+		span, err := ParseDuration(text)
+		if err != nil {
+			return err
+		}
+		*into = span
+	default:
+		panic("config: setting " + s.name + " has a field of no known type")
+	}
+	return nil
+}
