@@ -78,7 +78,7 @@ func (d *Decoder) body(b *Body) error {
 	if len(types) > 1 {
 		return refusal(http.StatusBadRequest, codeBody, "The request has several Content-Type fields.")
 	}
-	none := d.r.Body == nil || d.r.Body == http.NoBody
+	none := d.r.Body == nil || d.r.Body == http.NoBody || d.r.ContentLength == 0
 	if none && len(types) == 0 {
 		return b.absent()
 	}
