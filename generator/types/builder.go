@@ -178,9 +178,9 @@ func (b *builder) resolve(n *load.Node) (*load.Node, error) {
 }
 
 // hoist makes a declaration for a schema that stands inside another or in an
-// operation.
+// operation. hint is an identifier.
 func (b *builder) hoist(nodes []*load.Node, hint string) *decl {
-	d := &decl{name: b.names.Unique(goName(hint)), location: nodes[0].Location(), pos: nodes[0].Pos}
+	d := &decl{name: b.names.Unique(cased(hint)), location: nodes[0].Location(), pos: nodes[0].Pos}
 	b.decls = append(b.decls, d)
 	if len(nodes) == 1 {
 		b.places[d.location] = d

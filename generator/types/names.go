@@ -10,16 +10,22 @@ import (
 	"github.com/gatewright/gatewright/generator/name"
 )
 
-// goName gives an exported identifier that oapi-codegen leaves as it is: it
-// keeps digits and letters that have a case.
-func goName(s string) string {
-	id := strings.Map(func(r rune) rune {
+// goName gives an exported identifier for a name of the document.
+func goName(s string) string { return cased(name.Exported(s)) }
+
+// cased leaves of an identifier what oapi-codegen leaves as it is: digits and
+// letters that have a case.
+func cased(id string) string {
+	id = strings.Map(func(r rune) rune {
 		if unicode.IsUpper(r) || unicode.IsLower(r) || unicode.IsDigit(r) {
 			return r
 		}
 		return -1
-	}, name.Exported(s))
-	return name.Exported(id)
+	}, id)
+	if first, _ := utf8.DecodeRuneInString(id); !unicode.IsUpper(first) {
+		return "X" + id
+	}
+	return id
 }
 
 // structural are the words of a JSON pointer that name a place, not a thing.

@@ -15,7 +15,7 @@ const (
 
 // goScalars are the Go types of JSON types and formats. Every other format is
 // that of its type alone: it says what a value means, and validation checks
-// it.
+// it. There is no uint8: a slice of those is base64 text in JSON.
 var goScalars = map[string]model.GoType{
 	"string ":          {Name: "string"},
 	"string date-time": {Path: "time", Name: "Time"},
@@ -26,7 +26,6 @@ var goScalars = map[string]model.GoType{
 	"integer int16":    {Name: "int16"},
 	"integer int32":    {Name: "int32"},
 	"integer int64":    {Name: "int64"},
-	"integer uint8":    {Name: "uint8"},
 	"integer uint16":   {Name: "uint16"},
 	"integer uint32":   {Name: "uint32"},
 	"integer uint64":   {Name: "uint64"},

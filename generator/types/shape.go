@@ -25,7 +25,7 @@ func (b *builder) shape(v *view, nodes []*load.Node, hint string, into *decl) (u
 	case len(types) == 0:
 		return use{}, nil
 	case len(types) > 1:
-		return use{}, fmt.Errorf("it may be %s or %s", types[0], types[1])
+		return b.variants(v, types, nodes, hint, into)
 	}
 	switch t := types[0]; t {
 	case "string", "integer":
@@ -145,7 +145,7 @@ func plainValue(s string) bool {
 func fits(text, format string) bool {
 	bits := 64
 	switch format {
-	case "int8", "uint8":
+	case "int8":
 		bits = 8
 	case "int16", "uint16":
 		bits = 16

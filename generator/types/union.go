@@ -2,6 +2,7 @@ package types
 
 import (
 	"errors"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,7 @@ func (b *builder) union(v *view, nodes []*load.Node, hint string, into *decl) (u
 	for i, m := range members {
 		member, err := b.target(m)
 		if err != nil {
+			d.giveUp()
 			return use{}, err
 		}
 		if member == nil {
@@ -40,6 +42,7 @@ func (b *builder) union(v *view, nodes []*load.Node, hint string, into *decl) (u
 			member = b.member(m, d.name, i)
 		}
 		if member == d {
+			d.giveUp()
 			return use{}, errNesting
 		}
 		d.nullable = d.nullable || member.nullable
@@ -56,6 +59,32 @@ func (b *builder) union(v *view, nodes []*load.Node, hint string, into *decl) (u
 	}
 	b.fields(d, v, taken...)
 	return use{kind: namedUse, decl: d, nullable: d.nullable}, nil
+}
+
+// variants gives the type of a schema with a list of types: a union with one
+// member each.
+func (b *builder) variants(v *view, types []string, nodes []*load.Node, hint string, into *decl) (use, error) {
+	d := into
+	if d == nil {
+		d = b.hoist(nodes, hint)
+	}
+	d.form, d.doc = union, describe(nodes)
+	for _, t := range types {
+		one := *v
+		one.types = []string{t}
+		m := &decl{name: b.names.Unique(d.name + goName(t)), location: d.location, pos: d.pos, doc: "is " + d.name + " where that is of type " + t + "."}
+		u, err := b.shape(&one, nodes, m.name, m)
+		if err != nil {
+			d.giveUp()
+			return use{}, err
+		}
+		if u.kind != namedUse || u.decl != m {
+			m.same = u
+		}
+		b.decls = append(b.decls, m)
+		d.members = append(d.members, m)
+	}
+	return use{kind: namedUse, decl: d}, nil
 }
 
 // member declares an alternative that is written where it is used.
@@ -136,7 +165,7 @@ func discriminate(n *load.Node, members []*decl) *discriminator {
 	if m := n.Get("mapping"); m.Is(load.Object) {
 		for _, entry := range m.Members {
 			for _, member := range members {
-				if member.source == placeName("#/"+lastWord(entry.Value.Text)) && !add(entry.Key, member) {
+				if member.source == lastWord(entry.Value.Text) && !add(entry.Key, member) {
 					return nil
 				}
 			}
@@ -156,5 +185,11 @@ func lastWord(ref string) string {
 	if i := strings.LastIndexAny(ref, "/"); i >= 0 {
 		ref = ref[i+1:]
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(ref, ".yaml"), ".yml"), ".json")
+	if word, err := url.PathUnescape(ref); err == nil {
+		ref = word
+	}
+	for _, ext := range []string{".yaml", ".yml", ".json"} {
+		ref = strings.TrimSuffix(ref, ext)
+	}
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(ref)
 }

@@ -24,9 +24,9 @@ func shapesBeside(n *load.Node) bool {
 	return slices.ContainsFunc(shaping, func(k string) bool { return k != "$ref" && k != "type" && n.Get(k) != nil })
 }
 
-// unwrap takes off what only wraps a schema: an allOf that says nothing beside
-// it (the way to add a description or nullable to a $ref in OpenAPI 3.0), and
-// schemas that say nothing about the type.
+// unwrap takes off what only wraps a schema: an allOf with nothing beside it
+// (the way to add a description or nullable to a $ref in OpenAPI 3.0), a
+// choice between one schema and null (the way of 3.1), and schemas that say nothing about the type.
 func (b *builder) unwrap(nodes []*load.Node) (out []*load.Node, nullable bool, err error) {
 	return b.unwrapTo(nodes, 0)
 }
@@ -41,30 +41,49 @@ func (b *builder) unwrapTo(nodes []*load.Node, depth int) (out []*load.Node, nul
 		return nil, false, errNesting
 	}
 	for _, n := range nodes {
-		if !shapes(n) {
-			nullable = nullable || n.True("nullable")
+		inner, null, wraps := b.wrapped(n)
+		nullable = nullable || null
+		if !wraps {
+			if shapes(n) {
+				out = append(out, n)
+			}
 			continue
 		}
-		all := n.Get("allOf")
-		if !all.Is(load.Array) || !onlyAllOf(n) {
-			out = append(out, n)
-			continue
-		}
-		inner, null, err := b.unwrapTo(all.Items, depth+1)
+		inner, null, err := b.unwrapTo(inner, depth+1)
 		if err != nil {
 			return nil, false, err
 		}
-		nullable = nullable || null || n.True("nullable")
+		nullable = nullable || null
 		out = append(out, inner...)
 	}
 	return out, nullable, nil
 }
 
-// onlyAllOf tells whether nothing but n's allOf shapes its type. A type
+// wrapped returns what n only wraps: the parts of its allOf, or the one
+// alternative to null.
+func (b *builder) wrapped(n *load.Node) (inner []*load.Node, nullable, ok bool) {
+	nullable = n.True("nullable")
+	if all := n.Get("allOf"); all.Is(load.Array) && onlyShape(n, "allOf") {
+		return all.Items, nullable, true
+	}
+	for _, key := range []string{"oneOf", "anyOf"} {
+		list := n.Get(key)
+		if !list.Is(load.Array) || !onlyShape(n, key) {
+			continue
+		}
+		var v view
+		if members, anything := b.alternatives(list, &v); len(members) == 1 && !anything {
+			return members, nullable || v.nullable, true
+		}
+	}
+	return nil, nullable, false
+}
+
+// onlyShape tells whether nothing but the keyword shapes n's type. A type
 // beside it that repeats what the parts say does not.
-func onlyAllOf(n *load.Node) bool {
+func onlyShape(n *load.Node, keyword string) bool {
 	for _, k := range shaping {
-		if k != "allOf" && k != "type" && n.Get(k) != nil {
+		if k != keyword && k != "type" && n.Get(k) != nil {
 			return false
 		}
 	}
