@@ -18,7 +18,6 @@ var postShape = codec.Shape{Types: []string{"object"}, Props: []codec.Prop{
 	{Name: "stars", Shape: of("integer")},
 	{Name: "tags", Shape: listOf("string")},
 	{Name: "at", Shape: of("object")},
-	{Name: "pairs", Shape: listOf("array")},
 }}
 
 // bodies are the fields of a request that takes every kind.
@@ -122,12 +121,7 @@ func TestBody(t *testing.T) {
 		{"form, not a number", form, "title=a&stars=", unreadableBody + ", /body/stars type"},
 		{"form, all that is wrong", form, "title=a&title=b&stars=x", unreadableBody + ", /body/title duplicate, /body/stars type"},
 		{"form, too long", form, "title=too+long", invalid + ", /body/title maxLength"},
-		{"form, object as JSON", form, `title=a&at=%7B%22x%22:1%7D`, `Form {"title":"a","at":{"x":1}}`},
-		{"form, object that is none", form, `title=a&at=%5B%5D`, unreadableBody + ", /body/at type"},
-		{"form, object broken", form, `title=a&at=%7B`, unreadableBody + ", /body/at type"},
-		{"form, object with a member twice", form, `title=a&at=%7B%22x%22:1,%22x%22:2%7D`, unreadableBody + ", /body/at type"},
-		{"form, object that breaks out", form, `title=a&at=%7B%7D,%22x%22:1`, unreadableBody + ", /body/at type"},
-		{"form, arrays in an array", form, `title=a&pairs=[1,2]&pairs=[]`, `Form {"title":"a","pairs":[[1,2],[]]}`},
+		{"form, object", form, "title=a&at={}", unreadableBody + ", /body/at type"},
 		{"form, percent", form, "title=%zz", unreadableBody + ", /body encoding"},
 		{"form, semicolon", form, "title=a;stars=1", unreadableBody + ", /body encoding"},
 		{"form, not UTF-8", form, "title=%ff", unreadableBody + ", /body encoding"},

@@ -21,7 +21,7 @@ const schemas = `{"$defs":{
 	"name": {"type":"string","minLength":2},
 	"post": {"type":"object","required":["title"],"additionalProperties":false,"properties":{
 		"title":{"type":"string","maxLength":5},"stars":{"type":"integer"},"tags":{"type":"array","items":{"type":"string"}},
-		"at":{"type":"object"},"pairs":{"type":"array","items":{"type":"array"}}}},
+		"at":{"type":"object"}}},
 	"open": {"type":"object","properties":{"n":{"type":"integer"}}},
 	"maybe": {"type":["object","null"]}
 }}`

@@ -60,10 +60,9 @@ func (d *Decoder) text(c *Content, data []byte) error {
 
 // form reads application/x-www-form-urlencoded text as a JSON object. Fields
 // that c.Shape names have its types: one of type array is given once for each
-// item, any other once, and objects, as well as arrays within arrays, are JSON
-// text (OpenAPI 3.1, section 4.8.15.1). Fields that it does not name are
-// strings, or arrays of them where given several times, so that the schema's
-// additionalProperties decides.
+// item, any other once. Fields that it does not name are strings, or arrays of
+// them where given several times, so that the schema's additionalProperties
+// decides.
 func (d *Decoder) form(c *Content, data []byte) error {
 	object, vs := formObject(&c.Shape, string(data))
 	if len(vs) > 0 {
@@ -137,22 +136,11 @@ func (f *field) append(dst []byte, s *Shape) ([]byte, *flaw) {
 	case several && !s.has("array"):
 		return dst, repeated
 	}
-	dst, ok := s.appendValues(dst, f.texts, (*Shape).appendField)
+	dst, ok := s.appendTexts(dst, f.texts)
 	if !ok {
 		return dst, &flaw{"type", "cannot be read as " + s.readable()}
 	}
 	return dst, nil
-}
-
-// appendField appends a form's field, which besides scalars may hold an object
-// or an array as JSON text.
-func (s *Shape) appendField(dst []byte, text string) ([]byte, bool) {
-	value := jsontext.Value(text)
-	kind := value.Kind()
-	if (kind == '{' && s.has("object") || kind == '[' && s.has("array")) && value.IsValid() {
-		return append(dst, text...), true
-	}
-	return s.appendScalar(dst, text)
 }
 
 var notUTF8 = problem.Violation{Pointer: "/body", Keyword: "encoding", Message: "is not UTF-8"}

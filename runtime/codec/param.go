@@ -64,7 +64,7 @@ func (d *Decoder) Param(p Param, into any) {
 		}
 		return
 	}
-	value, ok := p.Shape.appendValues(nil, texts, (*Shape).appendScalar)
+	value, ok := p.Shape.appendTexts(nil, texts)
 	if !ok {
 		d.unreadable(codeUnreadable, (&flaw{"type", "cannot be read as " + p.Shape.readable()}).at(&p))
 		return

@@ -13,8 +13,9 @@ import (
 //
 // Text that is a JSON number literal becomes a number where a number or integer
 // is accepted, true and false become booleans where these are, and other text a
-// string where a string is. Nothing becomes null. Text that is none of the
-// accepted types is unreadable, so an empty value is unless it may be a string.
+// string where a string is. Nothing becomes null, or an object, or an array
+// within an array. Text that is none of the accepted types is unreadable, so an
+// empty value is unless it may be a string.
 type Shape struct {
 	Types []string // string, integer, number, boolean, array, object; none: string
 	Items *Shape   // of an array; nil: strings
@@ -72,16 +73,15 @@ func (s *Shape) appendScalar(dst []byte, text string) ([]byte, bool) {
 	return quoted, true
 }
 
-// appendValues appends the texts found for one name: as an array where one is
+// appendTexts appends the texts found for one name: as an array where one is
 // accepted, else the only text as a scalar. Where an array and a scalar are
-// both accepted, a single text is the scalar if it can be. element appends one
-// item of an array.
-func (s *Shape) appendValues(dst []byte, texts []string, element func(s *Shape, dst []byte, text string) ([]byte, bool)) ([]byte, bool) {
+// both accepted, a single text is the scalar if it can be.
+func (s *Shape) appendTexts(dst []byte, texts []string) ([]byte, bool) {
 	if !s.has("array") {
-		return element(s, dst, texts[0])
+		return s.appendScalar(dst, texts[0])
 	}
 	if len(s.Types) > 1 && len(texts) == 1 {
-		if out, ok := element(s, dst, texts[0]); ok {
+		if out, ok := s.appendScalar(dst, texts[0]); ok {
 			return out, true
 		}
 	}
@@ -91,7 +91,7 @@ func (s *Shape) appendValues(dst []byte, texts []string, element func(s *Shape, 
 			out = append(out, ',')
 		}
 		var ok bool
-		if out, ok = element(s.item(), out, text); !ok {
+		if out, ok = s.item().appendScalar(out, text); !ok {
 			return dst, false
 		}
 	}

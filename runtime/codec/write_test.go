@@ -202,7 +202,9 @@ func TestWriteStreamCloses(t *testing.T) {
 // An answer that fails half-way must not look complete.
 func TestWriteStreamBreaksOff(t *testing.T) {
 	body := &closer{Reader: broken{strings.NewReader("half")}}
+	done := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
 		_ = codec.WriteStream(w, r, 200, "text/csv", body)
 	}))
 	defer srv.Close()
@@ -214,6 +216,7 @@ func TestWriteStreamBreaksOff(t *testing.T) {
 	if err == nil {
 		t.Error("the client read a whole answer, want an error")
 	}
+	<-done
 	if !body.closed {
 		t.Error("the body was not closed")
 	}
