@@ -89,9 +89,6 @@ func (b *builder) expressible(n *load.Node, hint string) use {
 func (b *builder) named(nodes []*load.Node, hint string, u use) use {
 	d := b.hoist(nodes, hint)
 	d.same, d.doc = u, describe(nodes)
-	if d.doc == "" {
-		d.doc = "is a type of the operations."
-	}
 	return use{kind: namedUse, decl: d}
 }
 

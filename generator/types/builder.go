@@ -2,7 +2,6 @@ package types
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/model"
@@ -92,10 +91,6 @@ func (b *builder) fill(d *decl, nodes []*load.Node) {
 	}
 	if d.doc == "" {
 		d.doc = describe(nodes)
-	}
-	if d.doc == "" {
-		_, pointer, _ := strings.Cut(d.location, "#")
-		d.doc = comment("is the schema at #" + pointer + ".")
 	}
 	d.deprecated = d.deprecated || nodes[0].True("deprecated")
 }

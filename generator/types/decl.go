@@ -1,6 +1,10 @@
 package types
 
-import "github.com/gatewright/gatewright/generator/model"
+import (
+	"strings"
+
+	"github.com/gatewright/gatewright/generator/model"
+)
 
 // A useKind tells how a type is written where it is used.
 type useKind int
@@ -123,6 +127,15 @@ func (d *decl) label() string {
 		return d.source
 	}
 	return d.name
+}
+
+// comment gives what stands behind the name in the doc comment.
+func (d *decl) comment() string {
+	if d.doc != "" {
+		return d.doc
+	}
+	_, pointer, _ := strings.Cut(d.location, "#")
+	return comment("is the schema at #" + pointer + ".")
 }
 
 // giveUp makes the declaration another name for raw JSON.

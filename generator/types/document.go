@@ -24,7 +24,7 @@ func document(decls []*decl, full int) *openapi3.T {
 			ref = d.object()
 		}
 		ref.Value.Nullable = false // of a name, null is no value: of its uses it is
-		ref.Value.Description = d.doc
+		ref.Value.Description = d.comment()
 		ref.Value.Deprecated = d.deprecated
 		ref.Value.Extensions = deprecation
 		if ref.Extensions == nil {
