@@ -163,6 +163,24 @@ func (a trusting) Verify(ctx context.Context, r *http.Request, c gate.Credential
 	return gate.Identity{}, a.instead
 }
 
+// sameUser leaves out who its inner authenticator speaks of.
+type sameUser struct{ gate.Authenticator }
+
+func (a sameUser) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	id, err := a.Authenticator.Verify(ctx, r, c)
+	id.User, id.Client = nil, &gate.Client{ID: "anybody"}
+	return id, err
+}
+
+// noRecord leaves out which key it was.
+type noRecord struct{ gate.Authenticator }
+
+func (a noRecord) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	id, err := a.Authenticator.Verify(ctx, r, c)
+	id.Record = ""
+	return id, err
+}
+
 // before wraps the table in a handler that does something first, and answers
 // the request itself if that returns true.
 func before(f func(w http.ResponseWriter, r *http.Request, called func(string)) bool) func(http.Handler, func(string)) http.Handler {
@@ -300,6 +318,26 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 		{"a silent store is a bad key", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["key"] = trusting{a["key"], gate.ErrInvalid, errDown} }
 		}, "comment/backend_down_key"},
+		{"origin not asked for", func(s *server) {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+				r.Header.Set("Sec-Fetch-Site", "same-origin")
+				return false
+			})
+		}, "createPost/login_without_origin"},
+		{"first of two headers taken", func(s *server) {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+				if all := r.Header["X-Api-Key"]; len(all) > 1 {
+					r.Header["X-Api-Key"] = all[:1]
+				}
+				return false
+			})
+		}, "getPost/twice_key"},
+		{"users not compared", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["key"] = sameUser{a["key"]} }
+		}, "keyAndLogin/key+login+queryKey_of_another_in_key"},
+		{"one key counts twice", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["key"] = noRecord{a["key"]} }
+		}, "twoKeys/one_key_for_key+queryKey"},
 		{"authenticators confused", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["login"], a["token"] = a["token"], a["login"] }
 		}, "getMine/credential_of_token_login_in_authorization"},

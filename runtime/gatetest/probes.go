@@ -54,8 +54,9 @@ func (l *list) addFrom(site, name string, papers ...sent) {
 	})
 }
 
-// unique makes name the name of no other probe of the operation.
+// unique makes name the name of one subtest, and of no other of the operation.
 func (l *list) unique(name string) string {
+	name = strings.ReplaceAll(name, "/", "_") // in scopes that are URLs
 	taken := func(n string) bool {
 		return slices.ContainsFunc(l.probes, func(p probe) bool { return p.name == n })
 	}
