@@ -32,7 +32,7 @@ func (d *draft) fill() {
 	fill(&d.Environment, "live")
 	fill(&d.Keys.Prefix, "gw")
 	fill(&d.Limits.HeaderBytes, 64<<10)
-	fill(&d.Limits.BodyBytes, 1<<20)
+	fill(&d.Limits.BodyBytes, 32<<20)
 	fill(&d.Limits.HeaderTime, 10*time.Second)
 	fill(&d.Limits.BodyTime, 60*time.Second)
 	fill(&d.Limits.AnswerTime, 2*time.Minute)

@@ -67,7 +67,7 @@ type Keys struct {
 // Limits bound what one request may take.
 type Limits struct {
 	HeaderBytes int64         // request line and header. Default 64 KiB
-	BodyBytes   int64         // body of any request. Default 1 MiB
+	BodyBytes   int64         // body of any request, whatever its operation allows. Default 32 MiB
 	HeaderTime  time.Duration // until the header has arrived. Default 10 s
 	BodyTime    time.Duration // from then until the body has arrived. Default 60 s
 	AnswerTime  time.Duration // from the end of the header until the answer is written. Default 2 min

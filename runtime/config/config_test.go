@@ -84,7 +84,7 @@ func TestLoadDefaults(t *testing.T) {
 		Secrets:     got.Secrets,
 		Environment: "live",
 		Keys:        Keys{Prefix: "gw"},
-		Limits:      Limits{HeaderBytes: 65536, BodyBytes: 1048576, HeaderTime: 10 * time.Second, BodyTime: time.Minute, AnswerTime: 2 * time.Minute, IdleTime: 2 * time.Minute},
+		Limits:      Limits{HeaderBytes: 65536, BodyBytes: 32 << 20, HeaderTime: 10 * time.Second, BodyTime: time.Minute, AnswerTime: 2 * time.Minute, IdleTime: 2 * time.Minute},
 		Shutdown:    Shutdown{Grace: 20 * time.Second},
 		Log:         Log{Level: "info", Format: "text"},
 	}

@@ -30,7 +30,7 @@ var settings = []setting{
 	{name: "environment", help: "which API keys are taken: live or test (live)", oneOf: []string{"live", "test"}, into: func(d *draft) any { return &d.Environment }},
 	{name: "keys.prefix", help: "how API keys begin (gw)", into: func(d *draft) any { return &d.Keys.Prefix }},
 	{name: "limits.header_bytes", help: "largest request header (64KiB)", into: func(d *draft) any { return &d.Limits.HeaderBytes }},
-	{name: "limits.body_bytes", help: "largest request body (1MiB)", into: func(d *draft) any { return &d.Limits.BodyBytes }},
+	{name: "limits.body_bytes", help: "largest request body, whatever the operation allows (32MiB)", into: func(d *draft) any { return &d.Limits.BodyBytes }},
 	{name: "limits.header_time", help: "longest wait for a header (10s)", into: func(d *draft) any { return &d.Limits.HeaderTime }},
 	{name: "limits.body_time", help: "longest wait for a body (60s)", into: func(d *draft) any { return &d.Limits.BodyTime }},
 	{name: "limits.answer_time", help: "longest time for an answer (2m)", into: func(d *draft) any { return &d.Limits.AnswerTime }},

@@ -1,0 +1,138 @@
+package serve
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/problem"
+	"github.com/gatewright/gatewright/runtime/tlsconf"
+)
+
+// A guard stands before the handler: headers, host, size of the body, panics.
+type guard struct {
+	handler  http.Handler
+	logger   *slog.Logger
+	host     string   // of the public URL, with its port unless that is 443
+	local    []string // in development: more hosts, with any port
+	hsts     bool
+	maxBytes int64
+}
+
+func newGuard(cfg config.Config, logger *slog.Logger, h http.Handler) *guard {
+	g := &guard{
+		handler:  h,
+		logger:   logger,
+		host:     strings.TrimPrefix(cfg.PublicURL, "https://"),
+		hsts:     !cfg.Dev && !tlsconf.IsLoopback(hostname(cfg.PublicURL)),
+		maxBytes: cfg.Limits.BodyBytes,
+	}
+	if cfg.Dev || cfg.TLS.Dev {
+		g.local = append(localNames(), hostname(cfg.PublicURL))
+	}
+	return g
+}
+
+// ServeHTTP lets the handler answer, or refuses in its place.
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.setHeader(w.Header())
+	if !g.knows(r.Host) {
+		problem.Write(w, r, problem.New(http.StatusMisdirectedRequest, "host_unknown", "This server does not answer for the host of the request."))
+		return
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(w, r.Body, g.maxBytes)
+	}
+	t := &tracker{ResponseWriter: w}
+	defer g.recover(t, r)
+	g.handler.ServeHTTP(t, r)
+}
+
+// localNames are the names of this machine that development serves.
+func localNames() []string { return []string{"localhost", "127.0.0.1", "::1"} }
+
+// setHeader sets what every answer has unless the handler says otherwise.
+func (g *guard) setHeader(h http.Header) {
+	if g.hsts {
+		h.Set("Strict-Transport-Security", "max-age=31536000") // a year
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+}
+
+// knows tells whether host, the Host header or what HTTP/2 has in its place,
+// is one that this server answers for. A page of another name that has its DNS
+// point here (DNS rebinding) is none.
+func (g *guard) knows(host string) bool {
+	host = strings.ToLower(host)
+	if strings.TrimSuffix(host, ":443") == g.host {
+		return true
+	}
+	name := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if n, _, err := net.SplitHostPort(host); err == nil {
+		name = n
+	}
+	return slices.Contains(g.local, name)
+}
+
+// recover ends a panic of the handler. http.ErrAbortHandler is its way to end
+// the connection without a word, and goes on to net/http.
+func (g *guard) recover(t *tracker, r *http.Request) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if cause == http.ErrAbortHandler {
+		panic(cause)
+	}
+	err := fmt.Errorf("serve: the handler panicked: %v\n%s", cause, debug.Stack())
+	if t.begun {
+		// The client must not take half an answer for a whole one.
+		g.logger.ErrorContext(r.Context(), "answer cut off", slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.String("cause", err.Error()))
+		panic(http.ErrAbortHandler)
+	}
+	// What the handler meant to say, a cookie perhaps, is not for this answer.
+	clear(t.Header())
+	g.setHeader(t.Header())
+	problem.Write(t, r, err)
+}
+
+// A tracker knows whether the answer has begun.
+type tracker struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (t *tracker) WriteHeader(status int) {
+	// The answer itself is still to come after 100 to 199, but for 101.
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		t.begun = true
+	}
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (t *tracker) Write(b []byte) (int, error) {
+	t.begun = true
+	return t.ResponseWriter.Write(b)
+}
+
+// Flush implements http.Flusher.
+func (t *tracker) Flush() { _ = t.FlushError() }
+
+// FlushError is what http.ResponseController calls.
+func (t *tracker) FlushError() error {
+	t.begun = true
+	return http.NewResponseController(t.ResponseWriter).Flush()
+}
+
+// Unwrap gives http.ResponseController the rest.
+func (t *tracker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
