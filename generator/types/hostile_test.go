@@ -17,6 +17,7 @@ import (
 func TestHostile(t *testing.T) {
 	tests := map[string]string{
 		"description":          `    T: {type: object, description: "a */\nfunc init() { panic(1) }\r//go:build ignore\u2028func init() {}", properties: {a: {type: string, description: "x\n}\nfunc init() {}"}}}`,
+		"blank description":    `    T: {type: object, description: "  ", properties: {a: {type: string, description: "\t"}}}`,
 		"title":                `    T: {type: object, title: "x\nfunc init() {}", properties: {a: {type: string}}}`,
 		"x-go-type":            `    T: {type: object, x-go-type: "struct{}; func init() {}", properties: {a: {type: string, x-go-type: os.File, x-go-type-import: {path: os}, x-go-name: Evil}}}`,
 		"x-oapi-codegen":       `    T: {type: object, properties: {a: {type: string, x-oapi-codegen-extra-tags: {json: "-", gorm: x}, x-go-json-ignore: true, x-omitempty: false}}}`,

@@ -174,7 +174,7 @@ func (t Pet) ValueByDiscriminator() (any, error) {
 	case "dog":
 		return t.AsDog()
 	default:
-		return nil, fmt.Errorf("unknown kind %q", discriminator)
+		return nil, fmt.Errorf("unknown %s %q", "kind", discriminator)
 	}
 }
 
