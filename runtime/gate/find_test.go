@@ -202,3 +202,6 @@ func FuzzPlaceFind(f *testing.F) {
 		}
 	})
 }
+
+// peer is a connection with a client certificate.
+var peer = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte("x")}}}
