@@ -3,6 +3,7 @@ package emit
 import (
 	"bytes"
 	"fmt"
+	"go/format"
 	"strings"
 	"text/template"
 
@@ -77,6 +78,11 @@ func (p Project) Files() (map[string][]byte, error) {
 			return nil, fmt.Errorf("emit: %w", err)
 		}
 		files[path] = out.Bytes()
+		if strings.HasSuffix(path, ".go") {
+			if files[path], err = format.Source(out.Bytes()); err != nil {
+				return nil, fmt.Errorf("emit: %s: %w", path, err)
+			}
+		}
 	}
 	return files, nil
 }

@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -143,8 +144,13 @@ func placeFields(pl model.Place) []jen.Code {
 		"authorization": "InAuthorization", "certificate": "InCertificate",
 	}[pl.In]
 	fields := []jen.Code{jen.Id("In").Op(":").Qual(pkgGate, in)}
-	if pl.Name != "" {
-		fields = append(fields, jen.Id("Name").Op(":").Lit(pl.Name))
+	name := pl.Name
+	if pl.In == "header" {
+		// As gate.Place wants it: one spelling for what is one header.
+		name = http.CanonicalHeaderKey(name)
+	}
+	if name != "" {
+		fields = append(fields, jen.Id("Name").Op(":").Lit(name))
 	}
 	return fields
 }

@@ -3,6 +3,7 @@ package emit
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 
@@ -31,24 +32,18 @@ func (p *printer) server(f *jen.File) {
 	}
 }
 
-// quoted prints text as string literals of a readable length.
+// quoted prints the lines of text as string literals, one a line: back-quoted
+// where that holds them unchanged, since they are full of quotes.
 func quoted(text []byte) *jen.Statement {
-	const width = 100
-	s := string(text)
-	if len(s) <= width {
-		return jen.Lit(s)
-	}
-	out := &jen.Statement{}
-	for i := 0; len(s) > 0; i++ {
-		n := min(width, len(s))
-		for n < len(s) && s[n]&0xc0 == 0x80 {
-			n++ // not inside a character
+	out := jen.Lit("")
+	for line := range strings.Lines(string(text)) {
+		out.Op("+").Line()
+		line = strings.TrimSuffix(line, "\n") // between JSON tokens, where it says nothing
+		if strconv.CanBackquote(line) {
+			out.Op("`" + line + "`")
+		} else {
+			out.Lit(line)
 		}
-		if i > 0 {
-			out.Op("+").Line()
-		}
-		out.Lit(s[:n])
-		s = s[n:]
 	}
 	return out
 }
@@ -312,9 +307,6 @@ func accepts(op *model.Operation) []string {
 
 // write prints the statements that answer with r; err is assigned.
 func write(g *jen.Group, r result) {
-	for _, h := range headers(r) {
-		g.Qual(pkgCodec, "SetHeader").Call(jen.Id("w"), jen.Lit(h.header.Name), jen.Id("res").Dot(h.field))
-	}
 	status := jen.Id("res").Dot("Status")
 	if !ranged(r.status) {
 		n, err := strconv.Atoi(r.status)
@@ -342,5 +334,17 @@ func write(g *jen.Group, r result) {
 			jen.Break(),
 		)
 	}
-	g.Err().Op("=").Qual(pkgCodec, f).Call(args...)
+	answer := jen.Err().Op("=").Qual(pkgCodec, f).Call(args...)
+	hs := headers(r)
+	if len(hs) == 0 {
+		g.Add(answer)
+		return
+	}
+	g.Err().Op("=").Qual("errors", "Join").CallFunc(func(g *jen.Group) {
+		for _, h := range hs {
+			g.Line().Qual(pkgCodec, "SetHeader").Call(jen.Id("w"), jen.Lit(h.header.Name), jen.Id("res").Dot(h.field))
+		}
+		g.Line()
+	})
+	g.If(jen.Err().Op("==").Nil()).Block(answer)
 }

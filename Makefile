@@ -1,0 +1,55 @@
+# make test    all tests; installs what they need where it can
+# make check   what CI adds: drift, vet, staticcheck, govulncheck, the race detector
+# make fuzz    every fuzz target for FUZZTIME (10 minutes each)
+
+GO         ?= go
+FUZZTIME   ?= 10m
+SHORTFUZZ  ?= 5s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: test check drift vet staticcheck vuln race fuzz fuzz-short
+
+# The tests of this version need Go and its modules, and nothing else that
+# would have to be installed: SQLite is linked in, TLS is Go's own.
+test:
+	@command -v $(GO) >/dev/null || { echo "make test needs Go 1.26 or later: https://go.dev/doc/install" >&2; exit 1; }
+	@$(GO) mod download || { echo "make test needs the Go modules of go.mod, and the module proxy cannot be reached" >&2; exit 1; }
+	$(GO) test ./...
+
+check: drift vet staticcheck vuln fuzz-short race
+
+drift:
+	$(GO) generate ./...
+	@git diff --exit-code -- . || { echo "generated code is stale: commit what go generate wrote" >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- '*.go')" || { git status --short -- '*.go' >&2; echo "go generate made files that are not committed" >&2; exit 1; }
+	$(GO) mod tidy -diff
+
+vet:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go') >&2; echo "not gofmt-clean" >&2; exit 1; }
+	$(GO) vet ./...
+
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+# The vulnerability database is asked over the network. Where it cannot be
+# reached that is said, and nothing is claimed.
+vuln:
+	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); rc=$$?; echo "$$out" | tail -n 20; \
+	if [ $$rc -ne 0 ]; then \
+	  if echo "$$out" | grep -qiE 'fetching vulnerabilities|dial tcp|no such host|forbidden|connection refused'; then \
+	    echo "govulncheck: NOT CHECKED, its database cannot be reached from here"; \
+	  else exit $$rc; fi; fi
+
+race:
+	$(GO) test -race ./...
+
+fuzz-short:
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=$(SHORTFUZZ)
+
+# One target after the other: go test -fuzz takes one at a time.
+fuzz:
+	@set -e; for f in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
+	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do \
+	    echo "== $$(dirname $$f) $$t"; $(GO) test ./$$(dirname $$f) -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME); \
+	  done; done

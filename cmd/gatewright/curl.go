@@ -1,0 +1,143 @@
+package main
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gatewright/gatewright/generator/model"
+)
+
+// curlLine is a command that a person can paste: of the operations that can be
+// called with what is at hand, one that the key opens, and that needs least.
+// It is empty where there is none.
+func curlLine(api *model.API, base, ca, key string) string {
+	var best *model.Operation
+	for i := range api.Operations {
+		op := &api.Operations[i]
+		if _, ok := keyNeed(api, op); !ok && !op.Policy.Public {
+			continue
+		}
+		if op.Policy.Caller() == model.CallerRequired && key == "" {
+			continue
+		}
+		if best == nil || effort(op) < effort(best) {
+			best = op
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	args := []string{"curl", "--cacert", quote(ca)}
+	if best.Method != "GET" {
+		args = append(args, "-X", quote(best.Method))
+	}
+	query := url.Values{}
+	for _, q := range best.Params {
+		if q.Required && q.In == "query" {
+			query.Set(q.Name, sample(q))
+		}
+		if q.Required && q.In == "header" {
+			args = append(args, "-H", quote(q.Name+": "+sample(q)))
+		}
+	}
+	if need, ok := keyNeed(api, best); ok && key != "" {
+		place := api.Scheme(need.Scheme).Places[0]
+		switch place.In {
+		case "header":
+			args = append(args, "-H", quote(place.Name+": "+key))
+		case "query":
+			query.Set(place.Name, key)
+		case "cookie":
+			args = append(args, "-b", quote(place.Name+"="+key))
+		case "authorization":
+			switch place.Name {
+			case "basic":
+				args = append(args, "-u", quote("apikey:"+key))
+			case "":
+				args = append(args, "-H", quote("Authorization: "+key))
+			default:
+				args = append(args, "-H", quote("Authorization: "+place.Name+" "+key))
+			}
+		}
+	}
+	target := base + fill(best)
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	return strings.Join(append(args, quote(target)), " ")
+}
+
+// keyNeed returns the need of an alternative that one API key meets alone.
+func keyNeed(api *model.API, op *model.Operation) (model.Need, bool) {
+	for _, a := range op.Policy.Alternatives {
+		if len(a) == 1 {
+			if s := api.Scheme(a[0].Scheme); s != nil && s.Verifier == model.VerifyAPIKey {
+				return a[0], true
+			}
+		}
+	}
+	return model.Need{}, false
+}
+
+// effort ranks how much a call of op takes: a key's use is shown before an
+// open door, reading before writing, and few parameters before many.
+func effort(op *model.Operation) int {
+	n := 0
+	if op.Method != "GET" {
+		n += 100
+	}
+	if op.Body != nil && op.Body.Required {
+		n += 1000
+	}
+	if op.Policy.Public {
+		n += 10
+	}
+	for _, q := range op.Params {
+		if q.Required {
+			n++
+		}
+	}
+	return n
+}
+
+// fill puts sample values into the path's template.
+func fill(op *model.Operation) string {
+	path := op.Path
+	for _, q := range op.Params {
+		if q.In == "path" {
+			path = strings.ReplaceAll(path, "{"+q.Name+"}", url.PathEscape(sample(q)))
+		}
+	}
+	return path
+}
+
+// sample is a value of a parameter's type.
+func sample(q model.Param) string {
+	types := q.Shape.Types
+	switch {
+	case slices.Contains(types, "string") || len(types) == 0:
+		return "example"
+	case slices.Contains(types, "boolean"):
+		return "true"
+	}
+	return "1"
+}
+
+// quote makes one word of a shell's command line (POSIX).
+func quote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// union returns all scopes of all schemes, sorted and once each.
+func union(scopes map[string][]string) []string {
+	var all []string
+	for _, list := range scopes {
+		all = append(all, list...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+
+	"github.com/gatewright/gatewright/generator"
+	"github.com/gatewright/gatewright/generator/emit"
+	"github.com/gatewright/gatewright/runtime/secret"
+)
+
+func initCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "init DOC [DIR]",
+		Short: "Make a Go project from an OpenAPI document that builds, runs and passes its tests at once",
+		Long: `Makes a project in DIR (this folder if left out): go.mod if there is none,
+gatewright.yaml, server.yaml, main.go, service.go, generate.go, .gitignore, and
+the generated code. A document that lies elsewhere and is one file is copied
+into DIR. Nothing that exists is overwritten.`,
+		Args: exactly("a document and a folder", 1, 2),
+	}
+	in := initializer{}
+	cmd.Flags().StringVar(&in.undeclared, "undeclared", "error", "operations without any security statement: error or public")
+	cmd.Flags().StringVar(&in.module, "module", "", "module path of a new go.mod (default example.com/ and the folder's name)")
+	format := formatFlag(cmd, findingFormats)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkFormat(*format, findingFormats); err != nil {
+			return err
+		}
+		if in.undeclared != "error" && in.undeclared != "public" {
+			return usage("-undeclared is error or public, not %q", in.undeclared)
+		}
+		in.format, in.stdout, in.stderr = *format, cmd.OutOrStdout(), cmd.ErrOrStderr()
+		in.doc, in.dir = args[0], "."
+		if len(args) == 2 {
+			in.dir = args[1]
+		}
+		project, err := in.make(cmd.Context())
+		if err != nil {
+			return err
+		}
+		in.next(project)
+		return nil
+	}
+	return cmd
+}
+
+// An initializer makes one project.
+type initializer struct {
+	doc, dir           string
+	undeclared, module string
+	format             string
+	stdout, stderr     io.Writer
+}
+
+// make writes the project, all or nothing.
+func (in *initializer) make(ctx context.Context) (emit.Project, error) {
+	var none emit.Project
+	if exists(filepath.Join(in.dir, generator.SettingsFile)) {
+		return none, fmt.Errorf("%s is a project already; gatewright generate brings it up to date", in.dir)
+	}
+	settings := generator.Settings{Document: in.doc, Package: "api", Output: "internal/api", Undeclared: in.undeclared}
+	res, err := generator.Generate(ctx, generator.Config{Settings: settings})
+	if err := tell(in.stderr, in.format, res, err); err != nil {
+		return none, err
+	}
+
+	files := make(map[string][]byte)
+	for path, text := range res.Files {
+		files[path] = text
+	}
+	project := emit.Project{
+		Package: settings.Package, Output: settings.Output,
+		UndeclaredPublic: in.undeclared == "public", API: res.API,
+	}
+	if project.Document, err = in.place(res.Sources, files); err != nil {
+		return none, err
+	}
+	if err := in.goModule(&project, files); err != nil {
+		return none, err
+	}
+	own, err := project.Files()
+	if err != nil {
+		return none, err
+	}
+	for path, text := range own {
+		files[path] = text
+	}
+	if err := in.write(ctx, res, project, files); err != nil {
+		return none, err
+	}
+	return project, in.writeSecret()
+}
+
+// place decides how the project names its document: where it lies if that is
+// inside the project, else a copy. A document of several files stays where it
+// is, since its parts find each other by their places.
+func (in *initializer) place(sources []string, files map[string][]byte) (string, error) {
+	dir, err := filepath.Abs(in.dir)
+	if err != nil {
+		return "", err
+	}
+	doc, err := filepath.Abs(in.doc)
+	if err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(dir, doc)
+	if err != nil {
+		return doc, nil // another drive: named as it is
+	}
+	if filepath.IsLocal(rel) || len(sources) > 1 {
+		return filepath.ToSlash(rel), nil
+	}
+	text, err := os.ReadFile(doc)
+	if err != nil {
+		return "", err
+	}
+	files[filepath.Base(doc)] = text
+	return filepath.Base(doc), nil
+}
+
+// goModule takes the module path of the project's go.mod, or plans a new one.
+func (in *initializer) goModule(project *emit.Project, files map[string][]byte) error {
+	path := filepath.Join(in.dir, "go.mod")
+	text, err := os.ReadFile(path)
+	if err == nil {
+		project.Module = modfile.ModulePath(text)
+		if project.Module == "" {
+			return fmt.Errorf("%s names no module", path)
+		}
+		project.Binary = binaryName(project.Module)
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	project.Module = in.module
+	if project.Module == "" {
+		abs, err := filepath.Abs(in.dir)
+		if err != nil {
+			return err
+		}
+		project.Module = "example.com/" + folderName(filepath.Base(abs))
+	}
+	if err := module.CheckImportPath(project.Module); err != nil {
+		return usage("-module: %w", err)
+	}
+	project.Binary = binaryName(project.Module)
+	mod, sum, err := goMod()
+	if err != nil {
+		return err
+	}
+	project.GoMod = mod
+	if sum != nil {
+		files["go.sum"] = sum
+	}
+	return nil
+}
+
+var notFolder = regexp.MustCompile(`[^a-z0-9]+`)
+
+// folderName makes a folder's name fit for an import path.
+func folderName(base string) string {
+	name := strings.Trim(notFolder.ReplaceAllString(strings.ToLower(base), "-"), "-")
+	if name == "" {
+		return "server"
+	}
+	return name
+}
+
+func binaryName(modulePath string) string {
+	return modulePath[strings.LastIndex(modulePath, "/")+1:]
+}
+
+// write checks that what is generated compiles, then brings everything into
+// place. A new project is built in a folder beside its own and moved there.
+func (in *initializer) write(ctx context.Context, res *generator.Result, project emit.Project, files map[string][]byte) error {
+	var there []string
+	for path := range files {
+		if exists(filepath.Join(in.dir, path)) {
+			there = append(there, path)
+		}
+	}
+	if len(there) > 0 {
+		slices.Sort(there)
+		return fmt.Errorf("nothing was written: %s has %s already; move it away, or take another folder", in.dir, strings.Join(there, ", "))
+	}
+	if project.GoMod == nil {
+		if err := res.TypeCheck(ctx, in.dir); err != nil {
+			return fmt.Errorf("%w\nif the module is not required yet: go get -tool %s/cmd/gatewright", err, modulePath)
+		}
+		return generator.WriteAll(in.dir, files)
+	}
+	abs, err := filepath.Abs(in.dir)
+	if err != nil {
+		return err
+	}
+	parent := filepath.Dir(abs)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	stage, err := os.MkdirTemp(parent, ".gatewright-init-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(stage)
+	if err := generator.WriteAll(stage, files); err != nil {
+		return err
+	}
+	if len(project.GoMod.Requires) == 0 {
+		if err := tidy(ctx, stage); err != nil {
+			return err
+		}
+	}
+	if err := res.TypeCheck(ctx, stage); err != nil {
+		return err
+	}
+	// Like go.mod and go.sum, what tidy wrote belongs to the project.
+	for _, path := range []string{"go.mod", "go.sum"} {
+		if text, err := os.ReadFile(filepath.Join(stage, path)); err == nil {
+			files[path] = text
+		}
+	}
+	return generator.WriteAll(in.dir, files)
+}
+
+// tidy lets the go command fill go.mod and go.sum for a released version.
+func tidy(ctx context.Context, dir string) error {
+	cmd := exec.CommandContext(ctx, "go", "mod", "tidy")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go mod tidy in the new project: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// writeSecret makes the secret that server.yaml names.
+func (in *initializer) writeSecret() error {
+	f, err := os.OpenFile(filepath.Join(in.dir, "server.secret"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil // the owner's
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, secret.Random(32).Reveal())
+	return errors.Join(err, f.Close())
+}
+
+// next says what can be done now.
+func (in *initializer) next(project emit.Project) {
+	fmt.Fprintf(in.stdout, "Made %s from %s: %d operations.\n\n", in.dir, shown(in.doc), len(project.API.Operations))
+	if in.dir != "." {
+		fmt.Fprintf(in.stdout, "  cd %s\n", in.dir)
+	}
+	fmt.Fprintf(in.stdout, `  go test ./...                        asks every operation with every credential state
+  go run . -config server.yaml         serves on https://localhost:8443
+  go tool gatewright explain %s        who may call what
+  go tool gatewright dev               the same with a test key and a curl line
+
+service.go is yours: write the operations there, and run go generate when the document changes.
+`, project.Document)
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatewright/gatewright/generator"
+	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/store"
+	"github.com/gatewright/gatewright/runtime/store/sqlite"
+	"github.com/gatewright/gatewright/runtime/user"
+)
+
+func keysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Make, list and revoke API keys in the configured store",
+		Long: `Works on the store that server.yaml names, for the schemes and scopes of the
+document that gatewright.yaml names. Run it in the project's folder.`,
+		Args: exactly("a command: create, list or revoke", 1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return usage("keys has no command %q: it has create, list and revoke", args[0])
+		},
+	}
+	k := &keysFlags{}
+	cmd.PersistentFlags().StringVar(&k.config, "config", "server.yaml", "the server's configuration")
+	cmd.PersistentFlags().StringVar(&k.settings, "settings", generator.SettingsFile, "the generator's settings")
+	cmd.AddCommand(keysCreate(k), keysList(k), keysRevoke(k))
+	return cmd
+}
+
+// keysFlags are what all of the keys commands take.
+type keysFlags struct{ config, settings string }
+
+// A keyring is the configured keys and what the document lets them be for.
+type keyring struct {
+	keys   *apikey.Keys
+	users  user.Store
+	stores store.Stores
+}
+
+// open opens the configured store. The document's schemes and scopes are the
+// only ones that keys can be made for.
+func (k *keysFlags) open(ctx context.Context) (*keyring, error) {
+	settings, dir, err := settingsFile(k.settings)
+	if err != nil {
+		return nil, err
+	}
+	res, err := generator.Analyze(ctx, generator.Config{Dir: dir, Settings: settings})
+	if errors.Is(err, generator.ErrDocument) {
+		return nil, errors.New("the document has errors; gatewright generate shows them")
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load([]string{"-config", k.config}, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return openKeyring(ctx, res.API, cfg)
+}
+
+func openKeyring(ctx context.Context, api *model.API, cfg config.Config) (*keyring, error) {
+	schemes, scopes := keySchemes(api)
+	if len(schemes) == 0 {
+		return nil, errors.New("no scheme of the document takes API keys")
+	}
+	stores, err := store.Open(ctx, cfg.Store, sqlite.Driver)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := apikey.New(apikey.Config{
+		Store:       stores.Keys(),
+		Users:       stores.Users(),
+		Prefix:      cfg.Keys.Prefix,
+		Environment: apikey.Environment(cfg.Environment),
+		Schemes:     schemes,
+		Scopes:      scopes,
+	})
+	if err != nil {
+		return nil, errors.Join(err, stores.Close())
+	}
+	return &keyring{keys: keys, users: stores.Users(), stores: stores}, nil
+}
+
+// keySchemes returns the schemes that take keys, and the scopes that the
+// document's operations name for each.
+func keySchemes(api *model.API) ([]string, map[string][]string) {
+	var names []string
+	scopes := make(map[string][]string)
+	for i := range api.Schemes {
+		if s := &api.Schemes[i]; s.Verifier == model.VerifyAPIKey {
+			names = append(names, s.Name)
+			scopes[s.Name] = append([]string{}, s.Scopes...)
+		}
+	}
+	for _, op := range api.Operations {
+		for _, a := range op.Policy.Alternatives {
+			for _, n := range a {
+				if known, ok := scopes[n.Scheme]; ok {
+					for _, scope := range n.Scopes {
+						if !slices.Contains(known, scope) {
+							known = append(known, scope)
+						}
+					}
+					scopes[n.Scheme] = known
+				}
+			}
+		}
+	}
+	return names, scopes
+}
+
+func keysCreate(k *keysFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Make a key and print it, this once",
+		Args:  exactly("no arguments", 0, 0),
+	}
+	var req apikey.CreateRequest
+	owner := cmd.Flags().String("user", "", "whose key it is: a user's id (usr_…) or a name of your choice")
+	client := cmd.Flags().String("client", "", "the program whose key it is, where it acts for itself")
+	cmd.Flags().StringVar(&req.Label, "label", "made by gatewright keys", "what the key is called in lists")
+	cmd.Flags().StringSliceVar(&req.Schemes, "scheme", nil, "the document's schemes it serves (default: all that take keys)")
+	cmd.Flags().StringSliceVar(&req.Scopes, "scope", nil, "what it may do: scopes of the document")
+	expires := cmd.Flags().String("expires", "90d", "how long it is good: 12h, 90d, never")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if (*owner == "") == (*client == "") {
+			return usage("keys create takes one of -user and -client")
+		}
+		until, err := lifetime(*expires, time.Now())
+		if err != nil {
+			return err
+		}
+		ring, err := k.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer ring.stores.Close()
+		req.Expires = until
+		if *client != "" {
+			req.Owner = apikey.Owner{Client: *client, ClientName: *client}
+		} else if req.Owner.User, err = ring.user(cmd.Context(), *owner); err != nil {
+			return err
+		}
+		key, rec, err := ring.keys.Create(cmd.Context(), req)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "key %s (%s), shown this once:\n", rec.ID, state(rec, time.Now()))
+		fmt.Fprintln(cmd.OutOrStdout(), key.Reveal())
+		return nil
+	}
+	return cmd
+}
+
+// user returns the id of the user meant: an id of a record there is, or a
+// name, for which a record of this server's own is made at first use.
+func (r *keyring) user(ctx context.Context, owner string) (string, error) {
+	if strings.HasPrefix(owner, "usr_") {
+		rec, err := r.users.Load(ctx, owner)
+		return rec.ID, err
+	}
+	rec, err := r.users.Ensure(ctx, user.Local, owner, user.Profile{Name: owner})
+	return rec.ID, err
+}
+
+// lifetime reads how long a key is good.
+func lifetime(text string, now time.Time) (time.Time, error) {
+	if text == "never" {
+		return time.Time{}, nil
+	}
+	d, err := config.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return time.Time{}, usage("-expires is a time such as 12h or 90d, or never, not %q", text)
+	}
+	return now.Add(d), nil
+}
+
+func keysList(k *keysFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List all keys: never the keys themselves, which nobody has",
+		Args:  exactly("no arguments", 0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ring, err := k.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer ring.stores.Close()
+			return ring.list(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+}
+
+func (r *keyring) list(ctx context.Context, w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "ID\tOWNER\tLABEL\tSCHEMES\tSCOPES\tSTATE\tLAST USED")
+	for after := ""; ; {
+		page, err := r.keys.List(ctx, apikey.Query{After: after})
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			return tw.Flush()
+		}
+		for _, rec := range page {
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", rec.ID, printable(r.owner(ctx, rec.Owner)), printable(rec.Label),
+				listed(rec.Schemes, "all"), listed(rec.Scopes, "none"), state(rec, time.Now()), day(rec.LastUsed, "never"))
+		}
+		after = page[len(page)-1].ID
+	}
+}
+
+func (r *keyring) owner(ctx context.Context, o apikey.Owner) string {
+	if o.Client != "" {
+		return "client " + o.Client
+	}
+	rec, err := r.users.Load(ctx, o.User)
+	if err != nil || rec.Name == "" {
+		return "user " + o.User
+	}
+	return "user " + rec.Name
+}
+
+func state(rec apikey.Record, now time.Time) string {
+	switch {
+	case !rec.Revoked.IsZero():
+		return "revoked " + day(rec.Revoked, "")
+	case !rec.Expires.IsZero() && !now.Before(rec.Expires):
+		return "expired " + day(rec.Expires, "")
+	}
+	return string(rec.Environment) + ", until " + day(rec.Expires, "revoked")
+}
+
+func day(t time.Time, zero string) string {
+	if t.IsZero() {
+		return zero
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+func listed(names []string, none string) string {
+	if len(names) == 0 {
+		return none
+	}
+	return printable(strings.Join(names, ","))
+}
+
+func keysRevoke(k *keysFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke ID…",
+		Short: "Revoke keys; they are refused from the next request on",
+		Args:  exactly("ids of keys, as list shows them", 1, 1000),
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			ring, err := k.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer ring.stores.Close()
+			var errs []error
+			for _, id := range ids {
+				err := ring.keys.Revoke(cmd.Context(), id)
+				if errors.Is(err, apikey.ErrNotFound) {
+					err = fmt.Errorf("there is no key with id %q; keys list shows them", id)
+				}
+				if err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "revoked %s\n", id)
+				}
+				errs = append(errs, err)
+			}
+			return errors.Join(errs...)
+		},
+	}
+}

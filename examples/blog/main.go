@@ -1,0 +1,33 @@
+// The blog is an example of a server whose security stands in openapi.yaml:
+// posts anyone may read, and that only a key with the right scope may write.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/gatewright/gatewright/examples/blog/internal/api"
+	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/store/sqlite"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	cfg, err := config.Load(os.Args[1:], os.Getenv)
+	if err != nil {
+		log.Fatal(err) // names every setting that is missing or wrong
+	}
+	posts, err := openPosts(ctx, "blog.db")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer posts.Close()
+	if err := api.Run(ctx, cfg, &service{posts: posts}, sqlite.Driver); err != nil {
+		log.Fatal(err)
+	}
+}

@@ -1,0 +1,58 @@
+package generator
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseSettings(t *testing.T) {
+	s, err := parseSettings("gatewright.yaml", []byte(`
+document: openapi.yaml
+package: billing
+output: internal/billing
+undeclared: public
+base_path: /v2
+schemes:
+  token: {kind: jwt}
+  login: {extra_scopes: [a, b]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Document != "openapi.yaml" || s.Package != "billing" || s.Output != "internal/billing" || s.Undeclared != "public" ||
+		s.BasePath == nil || *s.BasePath != "/v2" || s.Schemes["token"].Kind != "jwt" || len(s.Schemes["login"].ExtraScopes) != 2 {
+		t.Errorf("parseSettings = %+v", s)
+	}
+}
+
+// TestParseSettingsMistakes wants all mistakes at once, each with its place.
+func TestParseSettingsMistakes(t *testing.T) {
+	_, err := parseSettings("g.yaml", []byte(`document: ""
+package: Main
+output: ../elsewhere
+undeclared: maybe
+base_path: v2/
+ignore_security: true
+package: api
+schemes:
+  token: {kind: none, open: true}
+`))
+	if err == nil {
+		t.Fatal("parseSettings = nil")
+	}
+	for _, want := range []string{
+		"g.yaml:1:11: expected a text",
+		`g.yaml:2:10: "Main" is no name for a package`,
+		`g.yaml:3:9: output "../elsewhere" leaves the project's folder`,
+		`g.yaml:4:13: "maybe" is not one of error, public`,
+		"g.yaml:5:12: base_path begins with a slash",
+		`g.yaml:6:1: unknown setting "ignore_security"`,
+		`g.yaml:7:1: "package" is set twice`,
+		`g.yaml:9:17: "none" is not one of jwt, introspection, apikey, custom`,
+		`g.yaml:9:23: unknown setting "open"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q:\n%v", want, err)
+		}
+	}
+}

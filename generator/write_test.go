@@ -1,0 +1,196 @@
+package generator
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// tree returns the files below dir by path.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		rel, _ := filepath.Rel(dir, path)
+		files[filepath.ToSlash(rel)] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for path, text := range files {
+		full := filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func bytesOf(files map[string]string) map[string][]byte {
+	out := make(map[string][]byte)
+	for path, text := range files {
+		out[path] = []byte(text)
+	}
+	return out
+}
+
+var (
+	oldFiles = map[string]string{"out/a.go": "old a", "out/b.go": "old b", "mine.txt": "the user's"}
+	newFiles = map[string]string{"out/a.go": "new a", "out/b.go": "new b", "out/sub/c.go": "new c"}
+)
+
+func TestWriteAll(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, oldFiles)
+	if err := WriteAll(dir, bytesOf(newFiles)); err != nil {
+		t.Fatal(err)
+	}
+	want := maps.Clone(newFiles)
+	want["mine.txt"] = "the user's"
+	if got := tree(t, dir); !maps.Equal(got, want) {
+		t.Errorf("after WriteAll: %v, want %v", got, want)
+	}
+}
+
+func TestWriteAllLeavesUnchangedFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, oldFiles)
+	before, err := os.Stat(filepath.Join(dir, "out/a.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteAll(dir, map[string][]byte{"out/a.go": []byte("old a"), "out/b.go": []byte("new b")}); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Stat(filepath.Join(dir, "out/a.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+		t.Error("a file whose content is the same was written again")
+	}
+}
+
+// TestWriteAllFails breaks the write at each rename: all is as it was.
+func TestWriteAllFails(t *testing.T) {
+	defer func() { rename = os.Rename }()
+	for n := range len(newFiles) {
+		dir := t.TempDir()
+		write(t, dir, oldFiles)
+		calls := 0
+		rename = func(from, to string) error {
+			if calls++; calls > n {
+				return errors.New("disk on fire")
+			}
+			return os.Rename(from, to)
+		}
+		if err := WriteAll(dir, bytesOf(newFiles)); err == nil || !strings.Contains(err.Error(), "disk on fire") {
+			t.Fatalf("rename %d fails: WriteAll = %v", n+1, err)
+		}
+		if got := tree(t, dir); !maps.Equal(got, oldFiles) {
+			t.Errorf("rename %d fails: %v is left, want %v", n+1, got, oldFiles)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "out/sub")); err == nil {
+			t.Errorf("rename %d fails: a folder made for it is left", n+1)
+		}
+	}
+}
+
+// TestWriteAllInto a folder where a file's name is a folder's.
+func TestWriteAllTargetIsFolder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"out/a.go": "old a", "out/b.go/x": "a folder"})
+	before := tree(t, dir)
+	if err := WriteAll(dir, bytesOf(newFiles)); err == nil {
+		t.Fatal("WriteAll over a folder = nil")
+	}
+	if got := tree(t, dir); !maps.Equal(got, before) {
+		t.Errorf("%v is left, want %v", got, before)
+	}
+}
+
+// TestWriteAllKilled kills a process in the middle of its write, before each
+// of its renames, and lets the next write find what is left.
+func TestWriteAllKilled(t *testing.T) {
+	if dir := os.Getenv("GATEWRIGHT_TEST_KILL_DIR"); dir != "" {
+		n, _ := strconv.Atoi(os.Getenv("GATEWRIGHT_TEST_KILL_AT"))
+		calls := 0
+		rename = func(from, to string) error {
+			if calls++; calls > n {
+				p, _ := os.FindProcess(os.Getpid())
+				_ = p.Kill()
+				select {}
+			}
+			return os.Rename(from, to)
+		}
+		t.Fatal(WriteAll(dir, bytesOf(newFiles)))
+	}
+	for n := range len(newFiles) {
+		dir := t.TempDir()
+		write(t, dir, oldFiles)
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestWriteAllKilled$")
+		cmd.Env = append(os.Environ(), "GATEWRIGHT_TEST_KILL_DIR="+dir, "GATEWRIGHT_TEST_KILL_AT="+strconv.Itoa(n))
+		if err := cmd.Run(); err == nil {
+			t.Fatalf("killed at rename %d: the process ended well", n+1)
+		}
+		if _, err := os.Stat(filepath.Join(dir, journalFile)); err != nil {
+			t.Fatalf("killed at rename %d: no journal is left: %v", n+1, err)
+		}
+		// What the next write finds is none of the new, whatever was half done.
+		if err := recoverWrite(dir); err != nil {
+			t.Fatal(err)
+		}
+		if got := tree(t, dir); !maps.Equal(got, oldFiles) {
+			t.Errorf("killed at rename %d: after recovery %v, want %v", n+1, got, oldFiles)
+		}
+		if err := WriteAll(dir, bytesOf(newFiles)); err != nil {
+			t.Errorf("killed at rename %d: next write: %v", n+1, err)
+		}
+	}
+}
+
+func TestRecoverRefusesForeignPaths(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{journalFile: ".abc\n../../etc/passwd\n"})
+	if err := WriteAll(dir, bytesOf(newFiles)); err == nil || !strings.Contains(err.Error(), "elsewhere") {
+		t.Errorf("WriteAll with a journal that names ../../etc/passwd = %v", err)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"a.go": "one\ntwo\nthree\n"})
+	res := &Result{Files: map[string][]byte{"a.go": []byte("one\n2\nthree\n"), "b.go": []byte("new\n")}}
+	got, err := res.Diff(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "--- a/a.go\n+++ b/a.go\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n" +
+		"--- /dev/null\n+++ b/b.go\n@@ -0,0 +1 @@\n+new\n"
+	if got != want {
+		t.Errorf("Diff = %q, want %q", got, want)
+	}
+	if err := WriteAll(dir, res.Files); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := res.Diff(dir); got != "" || err != nil {
+		t.Errorf("Diff after WriteAll = %q, %v", got, err)
+	}
+}
