@@ -64,6 +64,7 @@ func TestQueryParam(t *testing.T) {
 		{"number or string, string", "a=7x", of("string", "integer"), true, "", `"7x"`},
 		{"number or boolean", "a=true", of("number", "boolean"), true, "", `true`},
 		{"object", `a={"b":1}`, of("object"), true, "", one + "type"},
+		{"number with a huge exponent", "a=1e999999999", of("integer"), true, "small", invalid + ", /query/a maximum"},
 		{"number that no float holds", "a=1e400", of("number"), true, "", `1e400`},
 
 		{"exploded", "a=1&a=2", listOf("integer"), true, "ids", `[1,2]`},

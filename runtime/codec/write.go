@@ -33,7 +33,7 @@ func WriteJSON(w http.ResponseWriter, r *http.Request, status int, mediaType str
 
 // WriteText answers with v as text, in UTF-8, which the Content-Type says: a
 // string as it is, another scalar as its JSON without quotes, nil as the empty
-// text. An error, as for an array or object, means that nothing was sent.
+// text. An error, as for an object, means that nothing was sent.
 func WriteText(w http.ResponseWriter, r *http.Request, status int, mediaType string, v any) error {
 	texts, err := scalars(v)
 	if err != nil || len(texts) > 1 {

@@ -184,6 +184,22 @@ func (r *recorder) Header() http.Header         { return r.header }
 func (r *recorder) Write(p []byte) (int, error) { r.wrote = true; return len(p), nil }
 func (r *recorder) WriteHeader(int)             { r.wrote = true }
 
+// lost is the writer of a connection that is gone.
+type lost struct{ recorder }
+
+func (l *lost) Write([]byte) (int, error) { return 0, errors.New("gone") }
+
+// Where the header has gone out there is no other answer to give.
+func TestWriteToALostClient(t *testing.T) {
+	w, r := &lost{recorder{header: http.Header{}}}, httptest.NewRequest("GET", "/", nil)
+	if err := codec.WriteJSON(w, r, 200, "application/json", 1); err != nil {
+		t.Errorf("WriteJSON = %v, want nil", err)
+	}
+	if err := codec.WriteStream(w, r, 200, "text/csv", strings.NewReader("x")); err != nil {
+		t.Errorf("WriteStream = %v, want nil", err)
+	}
+}
+
 func TestWriteStreamCloses(t *testing.T) {
 	for _, c := range []struct {
 		name, method string
