@@ -107,6 +107,15 @@ func (b *builder) root(n *load.Node, hint string) string {
 			return b.name(target, "")
 		}
 	}
+	// A parameter or body that operations share is not called after the
+	// first of them.
+	_, pointer, _ := strings.Cut(n.Location(), "#")
+	for prefix, suffix := range map[string]string{"/components/parameters/": "Param", "/components/requestBodies/": "Body"} {
+		if inside, ok := strings.CutPrefix(pointer, prefix); ok {
+			name, _, _ := strings.Cut(inside, "/")
+			hint = name + suffix
+		}
+	}
 	return b.name(n, hint)
 }
 

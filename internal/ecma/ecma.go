@@ -15,8 +15,9 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// Limit is the time that one match of a backtracking pattern may take.
-const Limit = 100 * time.Millisecond
+// Limit is the time that one match of a backtracking pattern may take. It is
+// wall time: on a machine under load much of it may go to others.
+const Limit = 500 * time.Millisecond
 
 // A Regexp is a compiled pattern. Its methods may be called concurrently.
 type Regexp struct {

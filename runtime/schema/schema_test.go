@@ -278,7 +278,7 @@ func TestUnenforced(t *testing.T) {
 }
 
 func TestConcurrentChecks(t *testing.T) {
-	p := compile(t, `{"properties":{"a":{"$ref":"#"},"b":{"pattern":"^(?!x)[a-z]+$","enum":["y",1]}},"uniqueItems":true}`)
+	p := compile(t, `{"properties":{"a":{"$ref":"#"},"b":{"pattern":"^y","enum":["y",1]}},"uniqueItems":true}`)
 	value := []byte(`{"a":{"a":{"b":"x"}}}`)
 	var group sync.WaitGroup
 	for range 8 {
