@@ -62,7 +62,3 @@ func plain(s string) bool {
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == utf8.RuneError
 }
-
-func containsInvisible(s string) bool { return strings.ContainsFunc(s, invisible) }
-
-func hasQuote(s string) bool { return strings.ContainsAny(s, "\"`\\") || !utf8.ValidString(s) }

@@ -7,7 +7,6 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -104,7 +103,7 @@ func writeImports(out *bytes.Buffer, used map[string]bool) {
 			groups = append(groups, strings.Join(lines, ""))
 		}
 	}
-	if groups = slices.Clip(groups); len(groups) > 0 {
+	if len(groups) > 0 {
 		out.WriteString("\nimport (\n" + strings.Join(groups, "\n") + ")\n")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/name"
@@ -138,7 +140,7 @@ func (b *builder) enum(v *view, t string, nodes []*load.Node, hint string, into 
 // plainValue tells whether s may be the value of a constant that oapi-codegen
 // prints.
 func plainValue(s string) bool {
-	return s == "" || plain(s) || !containsInvisible(s) && !hasQuote(s)
+	return utf8.ValidString(s) && !strings.ContainsAny(s, "\"`\\") && !strings.ContainsFunc(s, invisible)
 }
 
 // fits tells whether an integer literal is one of the Go type of the format.
