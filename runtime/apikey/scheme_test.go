@@ -88,24 +88,39 @@ func TestSchemePlaces(t *testing.T) {
 }
 
 // TestOthersCredentialsAreNotCounted: a scheme that shares its place with
-// another refuses what is meant for that one, and holds it against nobody.
+// another refuses what is meant for that one, and holds it against nobody: the
+// other may find it good, also from an address that is limited here.
 func TestOthersCredentialsAreNotCounted(t *testing.T) {
-	f := setup(t, func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1} })
-	elsewhere, _ := f.create(t, apikey.CreateRequest{Schemes: []string{"other"}})
 	basic, bearer, whole := gate.Authorization("basic"), gate.Authorization("bearer"), gate.Authorization("")
 	for name, c := range map[string]gate.Credential{
-		"a token":            {Place: bearer, Value: "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"},
-		"a token, any word":  {Place: whole, Value: "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"},
-		"another user name":  {Place: basic, Value: base64.StdEncoding.EncodeToString([]byte("ada:hunter2"))},
-		"a long password":    {Place: basic, Value: base64.StdEncoding.EncodeToString([]byte("ada:" + strings.Repeat("a", 1000)))},
-		"another scheme key": {Place: header, Value: elsewhere},
+		"a token":           {Place: bearer, Value: "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"},
+		"a token, any word": {Place: whole, Value: "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"},
+		"another user name": {Place: basic, Value: base64.StdEncoding.EncodeToString([]byte("ada:hunter2"))},
+		"a long password":   {Place: basic, Value: base64.StdEncoding.EncodeToString([]byte("ada:" + strings.Repeat("a", 1000)))},
 	} {
+		f := setup(t, func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1} })
 		r := httptest.NewRequest("GET", "/", nil)
-		for range 5 {
+		r.RemoteAddr = home
+		for _, when := range []string{"at first", "again", "from a limited address"} {
+			if when == "from a limited address" {
+				_, _ = f.verify(home, "nonsense")
+			}
 			_, err := f.keys.Scheme("apiKey", c.Place).Verify(r.Context(), r, c)
 			if !errors.Is(err, gate.ErrInvalid) {
-				t.Errorf("%s: Verify() = %v, want ErrInvalid", name, err)
+				t.Errorf("%s %s: Verify() = %v, want ErrInvalid", name, when, err)
 			}
+		}
+	}
+}
+
+// TestKeyOfAnotherSchemeIsNotCounted: nor is a good key, which may be meant
+// for the scheme beside this one.
+func TestKeyOfAnotherSchemeIsNotCounted(t *testing.T) {
+	f := setup(t, func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1} })
+	key, _ := f.create(t, apikey.CreateRequest{Schemes: []string{"other"}})
+	for range 5 {
+		if _, err := f.verify(home, key); !errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("Verify() = %v, want ErrInvalid", err)
 		}
 	}
 }

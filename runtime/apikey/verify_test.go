@@ -406,7 +406,13 @@ func TestLastUsed(t *testing.T) {
 func TestLastUsedFails(t *testing.T) {
 	for name, fail := range map[string]func(context.Context) error{
 		"error": func(context.Context) error { return errors.New("disk is full") },
-		"stall": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"stall": func(ctx context.Context) error {
+			if at, ok := ctx.Deadline(); !ok || time.Until(at) > 100*time.Millisecond {
+				return errors.New("the call has longer than 100 ms")
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			touches := 0
@@ -420,10 +426,38 @@ func TestLastUsedFails(t *testing.T) {
 			if touches != 1 {
 				t.Errorf("%d notes were tried, want 1", touches)
 			}
-			if log := f.log.String(); !strings.Contains(log, "last use not noted") || !strings.Contains(log, rec.ID) {
+			if log := f.log.String(); !strings.Contains(log, "last use not noted") || !strings.Contains(log, rec.ID) || strings.Contains(log, "longer") {
 				t.Errorf("the log has %q", log)
 			}
 		})
+	}
+}
+
+// TestLastUsedOfACallerWhoHangsUp: a use is noted though nobody waits for the answer.
+func TestLastUsedOfACallerWhoHangsUp(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	touches := 0
+	f := setup(t, func(c *apikey.Config) {
+		c.Store = touching{c.Store, &touches, func(ctx context.Context) error { hangUp(); return ctx.Err() }}
+	})
+	key, _ := f.create(t, apikey.CreateRequest{})
+	r := httptest.NewRequest("GET", "/", nil)
+	if _, err := f.keys.Scheme("apiKey", header).Verify(ctx, r, gate.Credential{Place: header, Value: key}); err != nil {
+		t.Errorf("Verify() = %v", err)
+	}
+	if touches != 1 || strings.Contains(f.log.String(), "not noted") {
+		t.Errorf("%d notes, log %q, want one note that went well", touches, f.log)
+	}
+}
+
+// TestLastUsedElsewhere: what another process noted need not be noted again.
+func TestLastUsedElsewhere(t *testing.T) {
+	touches := 0
+	f := setup(t, func(c *apikey.Config) { c.Store = touching{c.Store, &touches, nil} })
+	key, rec := f.create(t, apikey.CreateRequest{})
+	must(t, f.stores.Keys().Touch(t.Context(), rec.ID, f.now.Add(-59*time.Second)))
+	if _, err := f.verify(home, key); err != nil || touches != 0 {
+		t.Errorf("Verify() = %v, %d notes, want none", err, touches)
 	}
 }
 
