@@ -96,7 +96,7 @@ func (v *value) at(pointer string) *value {
 		return nil
 	}
 	for token := range strings.SplitSeq(pointer[1:], "/") {
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+		token = unescaper.Replace(token)
 		switch {
 		case v == nil:
 			return nil
@@ -113,10 +113,13 @@ func (v *value) at(pointer string) *value {
 	return v
 }
 
+var (
+	escaper   = strings.NewReplacer("~", "~0", "/", "~1")
+	unescaper = strings.NewReplacer("~1", "/", "~0", "~")
+)
+
 // escape writes one reference token of a JSON pointer (RFC 6901, section 3).
-func escape(token string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
-}
+func escape(token string) string { return escaper.Replace(token) }
 
 // unquote returns what a JSON string, which the tokenizer has accepted, says.
 // It may share the string's memory.
