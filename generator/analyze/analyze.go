@@ -102,6 +102,9 @@ func (a *analyzer) settings() {
 	default:
 		a.setting(fmt.Sprintf("undeclared: %s is neither error nor public", load.Quote(a.cfg.Undeclared)))
 	}
+	if p := a.cfg.AuthPrefix; p == "" || !plainPath(p) || strings.HasSuffix(p, "/") {
+		a.setting(fmt.Sprintf("auth prefix %s is not a path such as /auth", load.Quote(p)))
+	}
 }
 
 // setting notes a mistake in the settings, which have no place in the document.
@@ -205,7 +208,7 @@ func nearest(want string, names []string) []string {
 		d    int
 	}
 	var found []scored
-	for _, n := range names {
+	for _, n := range names[:min(1000, len(names))] {
 		if len(n) > 200 || len(want) > 200 {
 			continue
 		}

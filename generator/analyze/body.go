@@ -65,6 +65,7 @@ func (a *analyzer) bodyContent(op *model.Operation, c *model.Content, media *loa
 // change what was found.
 func (a *analyzer) contents(n *load.Node, prefix string, settle func(*model.Content, *load.Node)) []model.Content {
 	var out []model.Content
+	seen := map[string]bool{}
 	for _, m := range n.Members {
 		mt, ok := mediaType(m.Key)
 		if !ok {
@@ -72,11 +73,12 @@ func (a *analyzer) contents(n *load.Node, prefix string, settle func(*model.Cont
 				Message: fmt.Sprintf("%s is no media type", load.Quote(m.Key)), Help: "write it as in application/json"})
 			continue
 		}
-		if slices.ContainsFunc(out, func(c model.Content) bool { return c.MediaType == mt }) {
+		if seen[mt] {
 			a.add(model.Diagnostic{Rule: ruleMediaType, Severity: model.Warning, Pos: m.KeyPos,
 				Message: fmt.Sprintf("%s stands here twice but for its parameters; the first counts", load.Quote(mt))})
 			continue
 		}
+		seen[mt] = true
 		media, ok := a.object(m.Value, "media type "+load.Quote(m.Key))
 		if !ok {
 			continue

@@ -15,9 +15,13 @@ import (
 func (a *analyzer) params(op *model.Operation, p pathItem, n *load.Node) []model.Param {
 	shared := a.paramList(op, p.node.Get("parameters"))
 	own := a.paramList(op, n.Get("parameters"))
+	replaced := map[place]bool{}
+	for _, o := range own {
+		replaced[placeOf(o)] = true
+	}
 	var all []model.Param
 	for _, s := range shared {
-		if !slices.ContainsFunc(own, func(o model.Param) bool { return samePlace(o, s) }) {
+		if !replaced[placeOf(s)] {
 			all = append(all, s)
 		}
 	}
@@ -41,7 +45,7 @@ func (a *analyzer) variables(op *model.Operation, p pathItem, n *load.Node, all 
 		if q.In == "path" && !slices.Contains(p.variables, q.Name) {
 			a.add(model.Diagnostic{Rule: ruleVariable, Pos: q.Pos,
 				Message: fmt.Sprintf("path %s has no variable %s", load.Quote(p.key), load.Quote(q.Name)),
-				Help:    "write {" + q.Name + "} into the path, or take the parameter out"})
+				Help:    "write " + load.Quote("{"+q.Name+"}") + " into the path, or take the parameter out"})
 			continue
 		}
 		kept = append(kept, q)
@@ -50,17 +54,20 @@ func (a *analyzer) variables(op *model.Operation, p pathItem, n *load.Node, all 
 		if !slices.ContainsFunc(all, func(q model.Param) bool { return q.In == "path" && q.Name == v }) {
 			a.add(model.Diagnostic{Rule: ruleVariable, Pos: op.Pos,
 				Message: fmt.Sprintf("variable %s of path %s is not declared as a parameter", load.Quote(v), load.Quote(p.key)),
-				Help:    "declare it: `{name: " + v + ", in: path, required: true, schema: {type: string}}`"})
+				Help:    "declare it: `{name: " + load.Quote(v) + ", in: path, required: true, schema: {type: string}}`"})
 		}
 	}
 	return kept
 }
 
-func samePlace(x, y model.Param) bool {
-	if x.In == "header" && y.In == "header" {
-		return strings.EqualFold(x.Name, y.Name)
+// A place is where a parameter lies; two in one place are one parameter.
+type place struct{ in, name string }
+
+func placeOf(q model.Param) place {
+	if q.In == "header" {
+		return place{q.In, strings.ToLower(q.Name)}
 	}
-	return x.In == y.In && x.Name == y.Name
+	return place{q.In, q.Name}
 }
 
 func (a *analyzer) paramList(op *model.Operation, list *load.Node) []model.Param {
@@ -72,15 +79,17 @@ func (a *analyzer) paramList(op *model.Operation, list *load.Node) []model.Param
 		return nil
 	}
 	var out []model.Param
+	seen := map[place]bool{}
 	for _, it := range list.Items {
 		q, ok := a.param(it)
 		if !ok {
 			continue
 		}
-		if slices.ContainsFunc(out, func(o model.Param) bool { return samePlace(o, q) }) {
+		if seen[placeOf(q)] {
 			a.errorf(ruleTwice, it, "keep one of them", "%s parameter %s is given twice", q.In, load.Quote(q.Name))
 			continue
 		}
+		seen[placeOf(q)] = true
 		out = append(out, q)
 	}
 	return out

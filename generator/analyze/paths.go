@@ -94,19 +94,17 @@ func (a *analyzer) additional(p pathItem, n *load.Node) {
 }
 
 func (a *analyzer) operation(p pathItem, method string, m load.Member) {
-	a.subject = method + " " + p.full
+	a.subject = method + " " + p.key
 	defer func() { a.subject = "" }()
 	n, ok := a.whole(m.Value, "operation "+load.Quote(a.subject))
 	if !ok {
 		return
 	}
 	op := model.Operation{
-		ID: method + " " + p.full, Method: method, Path: p.full, Pos: m.KeyPos,
+		ID: a.subject, Method: method, Path: p.full, Pos: m.KeyPos,
 		Summary: n.Str("summary"), Description: n.Str("description"), Deprecated: n.True("deprecated"),
 	}
-	if id := n.Get("operationId"); id != nil {
-		a.operationID(&op, id)
-	}
+	a.operationID(&op, n.Get("operationId"))
 	a.subject = op.ID
 	op.GoName = a.opNames.Unique(name.Exported(op.ID))
 	if first, taken := a.routes[method+" "+p.shape]; taken {
@@ -125,15 +123,20 @@ func (a *analyzer) operation(p pathItem, method string, m load.Member) {
 	a.api.Operations = append(a.api.Operations, op)
 }
 
+// operationID takes the document's id for op, and checks that no other
+// operation has it.
 func (a *analyzer) operationID(op *model.Operation, id *load.Node) {
-	if !id.Is(load.String) || id.Text == "" {
-		a.errorf(ruleType, id, "", "operationId is %s, not a text", id.Kind)
+	switch {
+	case id == nil:
+	case !id.Is(load.String) || id.Text == "":
+		a.errorf(ruleType, id, "", "operationId is %s, not a name", id.Kind)
+	default:
+		op.ID = id.Text
+	}
+	if first, twice := a.opIDs[op.ID]; twice {
+		a.add(model.Diagnostic{Rule: ruleID, Pos: op.Pos, Help: "give each operation its own",
+			Message: fmt.Sprintf("operationId %s is given twice, first by the operation at %s", load.Quote(op.ID), first)})
 		return
 	}
-	if first, twice := a.opIDs[id.Text]; twice {
-		a.errorf(ruleID, id, "give each operation its own", "operationId %s is given twice, first at %s", load.Quote(id.Text), first)
-	} else {
-		a.opIDs[id.Text] = id.Pos
-	}
-	op.ID = id.Text
+	a.opIDs[op.ID] = op.Pos
 }

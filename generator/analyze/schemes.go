@@ -87,7 +87,7 @@ func (a *analyzer) undecided() {
 		if s.Verifier == model.VerifyUndecided && used[s.Name] {
 			a.add(model.Diagnostic{Rule: ruleUndecided, Severity: model.Warning, Pos: s.Pos, Subject: s.Name,
 				Message: fmt.Sprintf("nothing says what the bearer token of scheme %s is; the server will not start", load.Quote(s.Name)),
-				Help: "say `x-gatewright: {kind: jwt}` at the scheme, or `schemes: {" + s.Name + ": {kind: jwt}}` in gatewright.yaml; " +
+				Help: "say `x-gatewright: {kind: jwt}` at the scheme, or `schemes: {" + load.Quote(s.Name) + ": {kind: jwt}}` in gatewright.yaml; " +
 					"jwt, introspection, apikey or custom"})
 		}
 	}
@@ -203,8 +203,10 @@ func (a *analyzer) oauth2(s *model.Scheme, n *load.Node) bool {
 	if !ok {
 		return false
 	}
+	tried := false
 	for _, m := range flows.Members {
 		if !strings.HasPrefix(m.Key, "x-") {
+			tried = true
 			a.flow(s, m)
 		}
 	}
@@ -213,8 +215,10 @@ func (a *analyzer) oauth2(s *model.Scheme, n *load.Node) bool {
 		return slices.ContainsFunc(s.Flows, func(f model.Flow) bool { return f.Name == flow })
 	}
 	switch {
-	case len(s.Flows) == 0:
+	case len(s.Flows) == 0 && !tried:
 		a.errorf(ruleScheme, flows, "one of "+strings.Join(slices.Sorted(maps.Keys(flowURLs)), ", "), "security scheme %s has no flow", load.Quote(s.Name))
+		return false
+	case len(s.Flows) == 0:
 		return false
 	case has("authorizationCode"):
 		s.Verifier = model.VerifySession

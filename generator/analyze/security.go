@@ -31,7 +31,7 @@ func (a *analyzer) policy(op *load.Node, pos model.Position) model.Policy {
 	}
 	a.add(model.Diagnostic{
 		Rule: ruleUndeclared, Pos: pos,
-		Message: "nothing says who may call " + a.subject,
+		Message: "nothing says who may call " + load.Quote(a.subject),
 		Help:    "say `security: []` if it is meant to be public; or `undeclared: public` in gatewright.yaml for all such operations",
 	})
 	return model.Policy{}
@@ -97,8 +97,11 @@ func (a *analyzer) undefined(m load.Member) {
 		return // it is there, and what is wrong with it has been said
 	}
 	var defined []string
-	for _, s := range a.api.Schemes {
+	for _, s := range a.api.Schemes[:min(20, len(a.api.Schemes))] {
 		defined = append(defined, load.Quote(s.Name))
+	}
+	if len(a.api.Schemes) > len(defined) {
+		defined = append(defined, "…")
 	}
 	help := "no scheme is defined"
 	if len(defined) > 0 {
@@ -134,15 +137,18 @@ func (a *analyzer) scopes(s *model.Scheme, list *load.Node) ([]string, bool) {
 	}
 	var out []string
 	ok := true
+	seen := map[string]bool{}
 	for _, it := range list.Items {
+		_, defined := slices.BinarySearch(s.Scopes, it.Text)
 		switch {
 		case !it.Is(load.String) || it.Text == "":
-			a.errorf(ruleSecurity, it, "", "a scope of %s is %s, not a text", load.Quote(s.Name), it.Kind)
+			a.errorf(ruleSecurity, it, "", "a scope of %s is %s, not a name", load.Quote(s.Name), it.Kind)
 			ok = false
-		case !s.AnyScope && !slices.Contains(s.Scopes, it.Text):
+		case !s.AnyScope && !defined:
 			a.errorf(ruleScope, it, scopeHelp(s, it.Text), "scope %s is not defined by scheme %s", load.Quote(it.Text), load.Quote(s.Name))
 			ok = false
-		case !slices.Contains(out, it.Text):
+		case !seen[it.Text]:
+			seen[it.Text] = true
 			out = append(out, it.Text)
 		}
 	}

@@ -84,6 +84,10 @@ func urlPath(text string) string {
 	} else if rest, ok := strings.CutPrefix(text, "//"); ok {
 		text = rest
 	} else {
+		if text == "." {
+			return ""
+		}
+		text = strings.TrimPrefix(text, "./")
 		return strings.TrimRight("/"+strings.TrimPrefix(text, "/"), "/")
 	}
 	i := strings.IndexByte(text, '/')

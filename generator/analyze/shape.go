@@ -1,8 +1,6 @@
 package analyze
 
 import (
-	"slices"
-
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/model"
 )
@@ -250,15 +248,17 @@ func (a *analyzer) formShape(n *load.Node) (model.Shape, bool) {
 	}
 	shape := model.Shape{Types: []string{"object"}}
 	good := true
+	seen := map[string]bool{}
 	a.shaper().each(n, func(at *load.Node) {
 		props := at.Get("properties")
 		if !props.Is(load.Object) {
 			return
 		}
 		for _, m := range props.Members {
-			if slices.ContainsFunc(shape.Props, func(p model.Prop) bool { return p.Name == m.Key }) {
+			if seen[m.Key] {
 				continue
 			}
+			seen[m.Key] = true
 			inner, ok := a.paramShape(m.Value)
 			good = good && ok
 			shape.Props = append(shape.Props, model.Prop{Name: m.Key, Shape: inner})

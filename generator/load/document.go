@@ -137,21 +137,19 @@ func (d *Document) identify() []model.Diagnostic {
 
 // At returns the node of that Location, or nil if no file read so far has it.
 func (d *Document) At(location string) *Node {
-	file, pointer, ok := strings.Cut(location, "#")
-	if !ok {
-		return nil
-	}
 	d.mu.Lock()
-	src := d.sources[file]
-	d.mu.Unlock()
-	if src == nil || src.root == nil {
-		return nil
+	defer d.mu.Unlock()
+	for i, c := range location {
+		if c != '#' { // both file names and pointers may hold more of them
+			continue
+		}
+		if src := d.sources[location[:i]]; src != nil && src.root != nil {
+			if n, err := src.root.follow(location[i+1:]); err == nil {
+				return n
+			}
+		}
 	}
-	n, err := src.root.follow(pointer)
-	if err != nil {
-		return nil
-	}
-	return n
+	return nil
 }
 
 // Files lists the files and addresses read so far, sorted.
@@ -191,7 +189,7 @@ func (d *Document) source(name string) *source {
 	d.sources[name] = src
 	text, err := d.read(name)
 	if err != nil {
-		src.fail(RuleUnreadable, model.Position{File: name}, err.Error(), "")
+		src.fail(RuleUnreadable, model.Position{File: name}, printable(err.Error()), "")
 		return src
 	}
 	d.left -= int64(len(text))

@@ -29,6 +29,7 @@ type Node struct {
 	Members []Member // Object: in the document's order, names unique
 	Pos     model.Position
 
+	index  map[string]*Node // members by name, where there are many
 	parent *Node
 	key    string // member name or index within parent
 	file   *source
@@ -45,6 +46,9 @@ type Member struct {
 func (n *Node) Get(key string) *Node {
 	if n == nil {
 		return nil
+	}
+	if n.index != nil {
+		return n.index[key]
 	}
 	for i := range n.Members {
 		if n.Members[i].Key == key {
@@ -91,12 +95,21 @@ func (n *Node) Location() string {
 }
 
 // EscapePointer writes one reference token of a JSON pointer (RFC 6901, section 3).
-func EscapePointer(token string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
-}
+func EscapePointer(token string) string { return pointerEscaper.Replace(token) }
 
-// adopt sets parent and key of n's children.
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+// indexed is how many members make an index worth its memory.
+const indexed = 32
+
+// adopt sets parent and key of n's children, and the index.
 func (n *Node) adopt() {
+	if len(n.Members) > indexed {
+		n.index = make(map[string]*Node, len(n.Members))
+		for _, m := range n.Members {
+			n.index[m.Key] = m.Value
+		}
+	}
 	for i, it := range n.Items {
 		it.parent, it.key = n, strconv.Itoa(i)
 	}

@@ -13,6 +13,7 @@ type refWalk struct {
 	doc   *Document
 	diags []model.Diagnostic
 	seen  map[*Node]bool
+	todo  []*Node         // targets to visit: a queue, since references may chain without end
 	files map[string]bool // files whose own diagnostics were taken over
 }
 
@@ -41,6 +42,12 @@ func (d *Document) checkRefs() []model.Diagnostic {
 		}
 	}
 	w.names(d.Root.Get("components").Get("securitySchemes"))
+	for len(w.todo) > 0 {
+		last := len(w.todo) - 1
+		n := w.todo[last]
+		w.todo = w.todo[:last]
+		w.value(n)
+	}
 	return w.diags
 }
 
@@ -90,5 +97,5 @@ func (w *refWalk) ref(n *Node) {
 		w.files[src.name] = true
 		w.diags = append(w.diags, src.diags...)
 	}
-	w.value(target)
+	w.todo = append(w.todo, target)
 }

@@ -6,15 +6,19 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gatewright/gatewright/generator/model"
 )
 
+// maxSteps bounds how many $refs may stand between a $ref and its value.
+const maxSteps = 64
+
 // A RefError is a $ref that cannot be followed.
 type RefError struct {
-	Rule    string // RuleRefNowhere, RuleRefCircle or RuleRefRemote
+	Rule    string // RuleRefNowhere, RuleRefCircle, RuleRefRemote or RuleTooDeep
 	Pos     model.Position
 	Message string
 	Help    string
@@ -27,16 +31,18 @@ func (e *RefError) Error() string { return "load: " + e.Pos.String() + ": " + e.
 // $ref are not looked at. Files that were not read yet are read. The error is
 // a *RefError.
 func (d *Document) Resolve(n *Node) (*Node, error) {
-	seen := map[*Node]bool{}
+	var passed []*Node
 	for at := n; ; {
 		ref := at.Ref()
 		if ref == nil {
 			return at, nil
 		}
-		if seen[at] {
+		if slices.Contains(passed, at) {
 			return nil, &RefError{RuleRefCircle, ref.Pos, "$ref leads back to itself and to no value", ""}
 		}
-		seen[at] = true
+		if passed = append(passed, at); len(passed) > maxSteps {
+			return nil, &RefError{RuleTooDeep, n.Ref().Pos, fmt.Sprintf("$ref leads through more than %d others", maxSteps), ""}
+		}
 		next, err := d.target(ref)
 		if err != nil {
 			return nil, err
@@ -92,7 +98,7 @@ func (d *Document) other(ref *Node, u *url.URL) (*source, error) {
 	why := "it cannot be read"
 	if len(src.diags) > 0 {
 		first := src.diags[0]
-		why = first.Pos.String() + ": " + first.Message
+		why = printable(first.Pos.String()) + ": " + first.Message
 	}
 	return nil, &RefError{RuleRefNowhere, ref.Pos, "$ref " + Quote(ref.Text) + " leads nowhere: " + why, ""}
 }
@@ -196,6 +202,6 @@ func (n *Node) anchors(into map[string]*Node) {
 	}
 }
 
-func unescapePointer(token string) string {
-	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
-}
+var pointerUnescaper = strings.NewReplacer("~1", "/", "~0", "~")
+
+func unescapePointer(token string) string { return pointerUnescaper.Replace(token) }

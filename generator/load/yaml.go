@@ -52,7 +52,14 @@ func (s *source) decodeYAML() (top *yaml.Node, diag *model.Diagnostic) {
 			top, diag = nil, &model.Diagnostic{Rule: RuleSyntax, Pos: model.Position{File: s.name}, Message: "is not YAML"}
 		}
 	}()
-	dec := yaml.NewDecoder(bytes.NewReader(s.text))
+	text := s.text
+	if at := yaml12.FindSubmatchIndex(text); at != nil {
+		// The library knows the directive of 1.1 only. How values are read
+		// is ours to say anyway.
+		text = bytes.Clone(text)
+		text[at[2]] = '1'
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc, more yaml.Node
 	if err := dec.Decode(&doc); err != nil {
 		return nil, s.yamlError(err)
@@ -71,6 +78,8 @@ func (s *source) decodeYAML() (top *yaml.Node, diag *model.Diagnostic) {
 	}
 	return doc.Content[0], nil
 }
+
+var yaml12 = regexp.MustCompile(`^(?:[ \t]*(?:#[^\r\n]*)?\r?\n)*%YAML[ \t]+1\.(2)`)
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
 
