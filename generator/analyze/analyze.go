@@ -186,6 +186,7 @@ func (a *analyzer) whole(n *load.Node, what string) (*load.Node, bool) {
 // misspelt finds members that an author took for security. They would be
 // skipped in silence, and the operation be open to more callers than meant.
 func (a *analyzer) misspelt(n *load.Node) {
+	a.misplaced(n)
 	for _, m := range n.Members {
 		key := strings.ToLower(m.Key)
 		if m.Key == "security" || strings.HasPrefix(key, "x-") {
@@ -198,6 +199,13 @@ func (a *analyzer) misspelt(n *load.Node) {
 				Help:    "write security, or take it out",
 			})
 		}
+	}
+}
+
+// misplaced finds x-gatewright where it is not read.
+func (a *analyzer) misplaced(n *load.Node) {
+	if x := n.Get("x-gatewright"); x != nil {
+		a.errorf(ruleKind, x, "it is read at security schemes only", "x-gatewright means nothing here")
 	}
 }
 

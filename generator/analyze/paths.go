@@ -45,6 +45,7 @@ func (a *analyzer) path(m load.Member) {
 	p := pathItem{key: m.Key, full: a.api.BasePath + m.Key, shape: shape, variables: variables, node: item}
 	a.reserved(canonical(a.api.BasePath)+shape, m.KeyPos)
 	a.otherServers(item)
+	a.misplaced(item)
 	for _, o := range item.Members {
 		switch {
 		case slices.Contains(methods, o.Key), o.Key == "query" && a.doc.Version == "3.2":

@@ -90,6 +90,7 @@ func (a *analyzer) headers(n *load.Node, prefix string) []model.Header {
 	var names name.Set
 	names.Reserve("Body", "Status", "ContentType")
 	var out []model.Header
+	seen := map[string]bool{}
 	for _, m := range n.Members {
 		if strings.EqualFold(m.Key, "Content-Type") {
 			continue
@@ -102,6 +103,11 @@ func (a *analyzer) headers(n *load.Node, prefix string) []model.Header {
 			a.add(model.Diagnostic{Rule: ruleHeader, Pos: m.KeyPos, Message: fmt.Sprintf("%s is no name of a header", load.Quote(m.Key))})
 			continue
 		}
+		if seen[strings.ToLower(m.Key)] {
+			a.add(model.Diagnostic{Rule: ruleHeader, Pos: m.KeyPos, Message: fmt.Sprintf("header %s is given twice", load.Quote(m.Key)), Help: "capitals do not tell headers apart"})
+			continue
+		}
+		seen[strings.ToLower(m.Key)] = true
 		schema := h.Get("schema")
 		if schema == nil || !a.isSchema(schema) {
 			a.warnf(ruleHeader, h, "give it a schema", "response header %s has no schema and is left out", load.Quote(m.Key))

@@ -13,8 +13,7 @@ type refWalk struct {
 	doc   *Document
 	diags []model.Diagnostic
 	seen  map[*Node]bool
-	todo  []*Node         // targets to visit: a queue, since references may chain without end
-	files map[string]bool // files whose own diagnostics were taken over
+	todo  []*Node // targets to visit: a queue, since references may chain without end
 }
 
 // named lists the members that hold a map from names to values, so that a
@@ -33,7 +32,7 @@ var skipped = map[string]bool{
 }
 
 func (d *Document) checkRefs() []model.Diagnostic {
-	w := &refWalk{doc: d, seen: map[*Node]bool{}, files: map[string]bool{d.Path: true}}
+	w := &refWalk{doc: d, seen: map[*Node]bool{}}
 	if paths := d.Root.Get("paths"); paths.Is(Object) {
 		for _, m := range paths.Members {
 			if strings.HasPrefix(m.Key, "/") {
@@ -47,6 +46,12 @@ func (d *Document) checkRefs() []model.Diagnostic {
 		n := w.todo[last]
 		w.todo = w.todo[:last]
 		w.value(n)
+	}
+	for _, name := range d.Files() {
+		// What keeps a file from being read was said by the $ref to it.
+		if src := d.sources[name]; src.root != nil && src.root != d.Root {
+			w.diags = append(w.diags, src.diags...)
+		}
 	}
 	return w.diags
 }
@@ -92,10 +97,6 @@ func (w *refWalk) ref(n *Node) {
 		w.doc.reported[n] = true
 		w.diags = append(w.diags, model.Diagnostic{Rule: bad.Rule, Pos: n.Ref().Pos, Message: bad.Message, Help: bad.Help})
 		return
-	}
-	if src := target.file; !w.files[src.name] {
-		w.files[src.name] = true
-		w.diags = append(w.diags, src.diags...)
 	}
 	w.todo = append(w.todo, target)
 }
