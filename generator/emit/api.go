@@ -181,7 +181,11 @@ func results(op *model.Operation) []result {
 			continue
 		}
 		for j := range resp.Contents {
-			r := result{base, resp.Status, resp, &resp.Contents[j]}
+			c := resp.Contents[j]
+			if c.Kind == model.Form {
+				c.Kind = model.Opaque // requests come as forms; an answer that is one the handler writes itself
+			}
+			r := result{base, resp.Status, resp, &c}
 			if len(resp.Contents) > 1 {
 				r.name += mediaName(resp.Contents[j].MediaType)
 			}

@@ -320,7 +320,7 @@ func write(g *jen.Group, r result) {
 	if r.content != nil {
 		args = append(args, jen.Lit(r.content.MediaType), jen.Id("res").Dot("Body"))
 		switch r.content.Kind {
-		case model.JSON, model.Form:
+		case model.JSON:
 			f = "WriteJSON"
 		case model.Text:
 			f = "WriteText"
