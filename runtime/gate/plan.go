@@ -96,6 +96,9 @@ func checkSchemes(cfg Config) []error {
 			if err := p.check(); err != nil {
 				errs = append(errs, fmt.Errorf("gate: scheme %q: %w", s.Name, err))
 			}
+			if p.In == InAuthorization && p.Name != "" && slices.Contains(s.Places, Authorization("")) {
+				errs = append(errs, fmt.Errorf("gate: scheme %q claims Authorization under any word and under %q", s.Name, p.Name))
+			}
 		}
 		if cfg.Authenticators[s.Name] == nil {
 			errs = append(errs, fmt.Errorf("gate: scheme %q has no authenticator; %s", s.Name, usersOf(s.Name, cfg.Operations)))
@@ -142,11 +145,12 @@ func (p Policy) schemes() []string {
 }
 
 // shareOut notes for each scheme which words of Authorization the others claim.
+// Its own do not matter: a scheme that claims any word names none beside.
 func (p *plan) shareOut() {
 	for _, c := range p.schemes {
 		for _, other := range p.schemes {
 			for _, place := range other.Places {
-				if other != c && place.In == InAuthorization && place.Name != "" {
+				if place.In == InAuthorization && place.Name != "" {
 					c.taken = append(c.taken, place.Name)
 				}
 			}

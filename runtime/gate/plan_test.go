@@ -20,8 +20,9 @@ func TestNewErrors(t *testing.T) {
 			{Name: "twice", Places: places},
 			{Name: "nowhere"},
 			{Name: "odd", Places: []gate.Place{{In: "body", Name: "k"}}},
+			{Name: "greedy", Places: []gate.Place{anyWord, bearer}},
 		},
-		Authenticators: map[string]gate.Authenticator{"nil": nil, "twice": a, "nowhere": a, "odd": a, "typo": a},
+		Authenticators: map[string]gate.Authenticator{"nil": nil, "twice": a, "nowhere": a, "odd": a, "greedy": a, "typo": a},
 		Operations: []*gate.Operation{
 			{ID: "one", Policy: gate.Require(need("nil"), need("missing"))},
 			nil,
@@ -39,6 +40,7 @@ func TestNewErrors(t *testing.T) {
 		`scheme "twice" is there twice`,
 		`scheme "nowhere" has no place`,
 		`scheme "odd": place {"body", "k"} is none`,
+		`scheme "greedy" claims Authorization under any word and under "bearer"`,
 		`authenticator for scheme "typo", which is unknown`,
 		`operation 1 is nil`,
 		`operation "two" needs scheme "unknown", which is unknown`,
@@ -48,8 +50,8 @@ func TestNewErrors(t *testing.T) {
 			t.Errorf("New = %v, want also %q", err, want)
 		}
 	}
-	if n := strings.Count(err.Error(), "\n") + 1; n != 10 {
-		t.Errorf("New = %d mistakes, want 10: %v", n, err)
+	if n := strings.Count(err.Error(), "\n") + 1; n != 11 {
+		t.Errorf("New = %d mistakes, want 11: %v", n, err)
 	}
 }
 
