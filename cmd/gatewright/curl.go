@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/gatewright/gatewright/generator/model"
 )
 
@@ -29,7 +31,8 @@ func curlLine(api *model.API, base, ca, key string) string {
 		return ""
 	}
 	args := []string{"curl", "--cacert", quote(ca)}
-	if best.Method != "GET" {
+	body, hasBody := jsonBody(best)
+	if best.Method != "GET" && (best.Method != "POST" || !hasBody) {
 		args = append(args, "-X", quote(best.Method))
 	}
 	query := url.Values{}
@@ -40,6 +43,9 @@ func curlLine(api *model.API, base, ca, key string) string {
 		if q.Required && q.In == "header" {
 			args = append(args, "-H", quote(q.Name+": "+sample(q)))
 		}
+	}
+	if hasBody {
+		args = append(args, "-H", quote("Content-Type: "+body.MediaType), "-d", quote(body.Example))
 	}
 	if need, ok := keyNeed(api, best); ok && key != "" {
 		place := api.Scheme(need.Scheme).Places[0]
@@ -80,25 +86,42 @@ func keyNeed(api *model.API, op *model.Operation) (model.Need, bool) {
 	return model.Need{}, false
 }
 
-// effort ranks how much a call of op takes: a key's use is shown before an
-// open door, reading before writing, and few parameters before many.
+// effort ranks how much a call of op takes: what may not work as it stands is
+// shown last, a key's use before an open door, reading before writing, and few
+// parameters before many.
 func effort(op *model.Operation) int {
 	n := 0
-	if op.Method != "GET" {
-		n += 100
-	}
-	if op.Body != nil && op.Body.Required {
-		n += 1000
+	if _, ok := jsonBody(op); op.Body != nil && op.Body.Required && !ok {
+		n += 10000
 	}
 	if op.Policy.Public {
+		n += 100
+	}
+	if op.Method != "GET" {
 		n += 10
 	}
 	for _, q := range op.Params {
 		if q.Required {
 			n++
+			if q.Example == "" {
+				n += 1000
+			}
 		}
 	}
 	return n
+}
+
+// jsonBody returns the JSON body that op takes, if an example of it is known.
+func jsonBody(op *model.Operation) (model.Content, bool) {
+	if op.Body == nil {
+		return model.Content{}, false
+	}
+	for _, c := range op.Body.Contents {
+		if c.Kind == model.JSON && c.Example != "" {
+			return c, true
+		}
+	}
+	return model.Content{}, false
 }
 
 // fill puts sample values into the path's template.
@@ -112,16 +135,15 @@ func fill(op *model.Operation) string {
 	return path
 }
 
-// sample is a value of a parameter's type.
+// sample is a parameter's example as text.
 func sample(q model.Param) string {
-	types := q.Shape.Types
-	switch {
-	case slices.Contains(types, "string") || len(types) == 0:
-		return "example"
-	case slices.Contains(types, "boolean"):
-		return "true"
+	if text, err := jsontext.AppendUnquote(nil, q.Example); err == nil {
+		return string(text)
 	}
-	return "1"
+	if q.Example == "" || q.Example == "null" || strings.ContainsAny(q.Example[:1], "[{") {
+		return "example"
+	}
+	return q.Example
 }
 
 // quote makes one word of a shell's command line (POSIX).

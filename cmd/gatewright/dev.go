@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -237,7 +238,7 @@ func (d *developer) testKey(ctx context.Context, api *model.API, file string) (s
 	if err != nil {
 		return "", err
 	}
-	ring, err := openKeyring(ctx, api, cfg)
+	ring, err := openKeyring(ctx, api, cfg, slog.New(slog.DiscardHandler)) // the key is shown below
 	if err != nil {
 		return "", err
 	}

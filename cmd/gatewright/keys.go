@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -68,10 +69,10 @@ func (k *keysFlags) open(ctx context.Context) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openKeyring(ctx, res.API, cfg)
+	return openKeyring(ctx, res.API, cfg, slog.Default())
 }
 
-func openKeyring(ctx context.Context, api *model.API, cfg config.Config) (*keyring, error) {
+func openKeyring(ctx context.Context, api *model.API, cfg config.Config, log *slog.Logger) (*keyring, error) {
 	schemes, scopes := keySchemes(api)
 	if len(schemes) == 0 {
 		return nil, errors.New("no scheme of the document takes API keys")
@@ -87,6 +88,7 @@ func openKeyring(ctx context.Context, api *model.API, cfg config.Config) (*keyri
 		Environment: apikey.Environment(cfg.Environment),
 		Schemes:     schemes,
 		Scopes:      scopes,
+		Logger:      log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, stores.Close())

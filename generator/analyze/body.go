@@ -44,6 +44,9 @@ func (a *analyzer) body(op *model.Operation, n *load.Node) *model.Body {
 
 // bodyContent settles how a request of that media type is read.
 func (a *analyzer) bodyContent(op *model.Operation, c *model.Content, media *load.Node) {
+	if c.Kind == model.JSON {
+		c.Example = a.example(media)
+	}
 	if c.Kind == model.Form {
 		var ok bool
 		if schema := media.Get("schema"); schema == nil || media.Get("encoding") != nil {

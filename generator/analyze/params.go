@@ -173,6 +173,7 @@ func (a *analyzer) serialization(q *model.Param, n *load.Node) bool {
 		return false
 	}
 	q.Shape = shape
+	q.Example = a.example(n)
 	return true
 }
 

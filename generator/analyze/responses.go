@@ -16,7 +16,7 @@ var statusPattern = regexp.MustCompile(`^[1-5]([0-9][0-9]|[xX][xX])$`)
 func (a *analyzer) responses(op *model.Operation, n *load.Node) []model.Response {
 	none := func() {
 		a.add(model.Diagnostic{Rule: ruleNoAnswer, Severity: model.Warning, Pos: op.Pos,
-			Message: "the operation has no responses, so that its handler can only answer with errors",
+			Message: "the operation has no responses: its handler says which status it answers with, and nothing else",
 			Help:    "declare at least `\"204\": {description: done}`"})
 	}
 	if n.Get("responses") == nil {

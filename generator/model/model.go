@@ -181,7 +181,10 @@ type Param struct {
 	Explode     bool
 	Shape       Shape
 	Schema      Schema
-	Pos         Position
+	// Example is a value that the parameter is likely to take, as JSON; ""
+	// where none is known.
+	Example string
+	Pos     Position
 }
 
 // A Shape tells how text becomes JSON before it is validated: which JSON types
@@ -223,6 +226,7 @@ type Content struct {
 	Kind      ContentKind
 	Schema    *Schema // nil where the document has none
 	Shape     Shape   // for Form
+	Example   string  // of a request body: a value it is likely to take, as JSON; "" where none is known
 	Pos       Position
 }
 
