@@ -32,14 +32,15 @@ func TestDocuments(t *testing.T) {
 		refuses []string // what the refusal to start names; none: it serves
 		public  string   // path of a public operation
 		secured string   // path of an operation that a key opens
+		header  string   // the header the key is sent in; "" for Basic
 	}{
 		{file: "museum.yaml", secured: "/_mock/docs/openapi/museum-api/museum-hours"},
 		{file: "train-travel.yaml", refuses: []string{`"OAuth2"`, "create-booking"}},
 		{file: "spotify.yaml", refuses: []string{`"oauth_2_0"`, "get-an-album"}},
-		{file: "discord.json", refuses: []string{`"OAuth2"`, "get_my_application"}},
+		{file: "discord.json", refuses: []string{`"OAuth2"`, "get_my_user"}},
 		{file: "readme-security-30.yaml", args: []string{"-undeclared", "public"}, refuses: []string{`"openIdConnect"`, `"bearer"`}},
 		{file: "readme-security-multiple-30.yaml", args: []string{"-undeclared", "public"}, refuses: []string{`"oauth2"`, "/anything/and"}},
-		{file: "lob.yaml", secured: "/v1/addresses"},
+		{file: "pinecone-db-data.yaml", secured: "/bulk/imports", header: "Api-Key"},
 		{file: "oai-petstore-30.yaml", args: []string{"-undeclared", "public"}, public: "/v1/pets"},
 	} {
 		t.Run(d.file, func(t *testing.T) {
@@ -52,7 +53,7 @@ func TestDocuments(t *testing.T) {
 			}
 			s := p.serve(t)
 			if d.public != "" {
-				if status, body := s.get(t, d.public, ""); status != http.StatusNotImplemented {
+				if status, body := s.get(t, d.public, "", ""); status != http.StatusNotImplemented {
 					t.Errorf("GET %s = %d %s, want 501", d.public, status, body)
 				}
 			}
@@ -67,7 +68,7 @@ func TestDocuments(t *testing.T) {
 					{"wrong key", key[:len(key)-1] + string(key[len(key)-1]^1), 401, "credential_invalid"},
 					{"the key", key, 501, "not_implemented"},
 				} {
-					if status, body := s.get(t, d.secured, c.password); status != c.status || !strings.Contains(body, c.code) {
+					if status, body := s.get(t, d.secured, d.header, c.password); status != c.status || !strings.Contains(body, c.code) {
 						t.Errorf("%s: GET %s = %d %s, want %d %s", c.name, d.secured, status, body, c.status, c.code)
 					}
 				}
@@ -220,14 +221,19 @@ func (p *project) trusting(t *testing.T) *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
 }
 
-// get asks with a key as the password of the user apikey, "" for none.
-func (s *server) get(t *testing.T, path, key string) (int, string) {
+// get asks with a key, "" for none, in a header or as the password of the user
+// apikey.
+func (s *server) get(t *testing.T, path, header, key string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key != "" {
+	switch {
+	case key == "":
+	case header != "":
+		req.Header.Set(header, key)
+	default:
 		req.SetBasicAuth("apikey", key)
 	}
 	res, err := s.client.Do(req)

@@ -21,7 +21,7 @@ func (a *analyzer) example(holder *load.Node) string {
 		return string(appendJSON(nil, v))
 	}
 	if named := holder.Get("examples"); named.Is(load.Object) && len(named.Members) > 0 {
-		if v := a.resolve(named.Members[0].Value).Get("value"); v != nil {
+		if v := a.quietly(named.Members[0].Value).Get("value"); v != nil {
 			return string(appendJSON(nil, v))
 		}
 	}
@@ -32,12 +32,25 @@ func (a *analyzer) example(holder *load.Node) string {
 	return string(text)
 }
 
+// quietly resolves a reference; where it leads nowhere that is no finding,
+// since nothing but an example depends on it.
+func (a *analyzer) quietly(n *load.Node) *load.Node {
+	if n == nil {
+		return nil
+	}
+	to, err := a.doc.Resolve(n)
+	if err != nil {
+		return nil
+	}
+	return to
+}
+
 // sample appends a value that a schema is likely to take.
 func (a *analyzer) sample(b []byte, schema *load.Node, depth int) ([]byte, bool) {
 	if depth > maxExampleDepth {
 		return b, false
 	}
-	schema = a.resolve(schema)
+	schema = a.quietly(schema)
 	if schema == nil {
 		return append(b, "null"...), true
 	}
