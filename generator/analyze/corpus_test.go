@@ -36,6 +36,8 @@ func counts(ds []model.Diagnostic) (errs, warns int, rules map[string]int) {
 	return
 }
 
+// TestCorpus reads every public document: none may panic, and what has no
+// errors is a model that holds together. -v shows what was found.
 func TestCorpus(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(specs(t), "*.*"))
 	if err != nil {
@@ -51,6 +53,9 @@ func TestCorpus(t *testing.T) {
 			found = append(found, more...)
 			errs, warns, rules := counts(found)
 			t.Logf("%d operations, %d errors %v, %d warnings", len(api.Operations), errs, rules, warns)
+			if doc != nil && errs == 0 {
+				checkModel(t, doc, api, Config{Undeclared: "public"})
+			}
 			shown := map[string]int{}
 			for _, d := range found {
 				if d.Severity == model.Error {
