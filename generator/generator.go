@@ -53,7 +53,7 @@ func read(ctx context.Context, cfg Config) (*load.Document, *Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, res, err
 	}
-	if doc == nil || model.HasErrors(found) {
+	if doc == nil {
 		model.Sort(res.Diagnostics)
 		return nil, res, ErrDocument
 	}
@@ -62,6 +62,7 @@ func read(ctx context.Context, cfg Config) (*load.Document, *Result, error) {
 		Undeclared: cfg.Settings.Undeclared,
 		Schemes:    cfg.Settings.Schemes,
 		BasePath:   cfg.Settings.BasePath,
+		File:       SettingsFile,
 	})
 	res.API = api
 	res.Diagnostics = append(res.Diagnostics, found...)

@@ -51,12 +51,12 @@ func report(w io.Writer, format string, found []model.Diagnostic) error {
 		if d.Severity == model.Warning {
 			severity = "warning: "
 		}
-		fmt.Fprintf(w, "%s: %s %s%s\n", pos, d.Rule, severity, subject(d))
+		fmt.Fprintf(w, "%s: %s %s%s\n", printable(pos.String()), d.Rule, severity, printable(subject(d)))
 		if d.Excerpt != "" {
-			fmt.Fprintf(w, "\t| %s\n", d.Excerpt)
+			fmt.Fprintf(w, "\t| %s\n", printable(d.Excerpt))
 		}
 		if d.Help != "" {
-			fmt.Fprintf(w, "\t%s\n", d.Help)
+			fmt.Fprintf(w, "\t%s\n", printable(d.Help))
 		}
 	}
 	return nil

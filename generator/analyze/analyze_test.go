@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/internal/testenv"
 )
 
 // analyse reads a document from text; findings of error are the test's failure.
@@ -250,7 +251,7 @@ func TestBasePath(t *testing.T) {
 
 // These public documents are what people start from.
 func TestKnownDocuments(t *testing.T) {
-	dir := specs(t)
+	dir := testenv.Specs(t)
 	for _, c := range []struct {
 		file, undeclared string
 		operations       int

@@ -2,26 +2,13 @@ package analyze
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/internal/testenv"
 )
-
-// specs is the folder of public documents, or skips the test.
-func specs(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("GATEWRIGHT_SPECS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "specs")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skip("the folder of public documents is not here; set GATEWRIGHT_SPECS to it")
-	}
-	return dir
-}
 
 func counts(ds []model.Diagnostic) (errs, warns int, rules map[string]int) {
 	rules = map[string]int{}
@@ -39,7 +26,7 @@ func counts(ds []model.Diagnostic) (errs, warns int, rules map[string]int) {
 // TestCorpus reads every public document: none may panic, and what has no
 // errors is a model that holds together. -v shows what was found.
 func TestCorpus(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(specs(t), "*.*"))
+	files, err := filepath.Glob(filepath.Join(testenv.Specs(t), "*.*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/internal/testenv"
 	"github.com/gatewright/gatewright/runtime/schema"
 )
 
@@ -50,7 +51,7 @@ func TestPublicDocuments(t *testing.T) {
 	} {
 		t.Run(tt.file+" "+tt.operation+" "+tt.value, func(t *testing.T) {
 			if apis[tt.file] == nil {
-				api, text, _ := buildFile(t, filepath.Join(specs(t), tt.file))
+				api, text, _ := buildFile(t, filepath.Join(testenv.Specs(t), tt.file))
 				p, err := schema.Compile([]byte(text))
 				if err != nil {
 					t.Fatal(err)
@@ -78,7 +79,7 @@ func TestPublicDocuments(t *testing.T) {
 // Documents whose operations take nothing give an empty bundle.
 func TestDocumentsWithoutRequests(t *testing.T) {
 	for _, file := range []string{"readme-security-30.yaml", "readme-security-multiple-30.yaml"} {
-		_, text, found := buildFile(t, filepath.Join(specs(t), file))
+		_, text, found := buildFile(t, filepath.Join(testenv.Specs(t), file))
 		p, err := schema.Compile([]byte(text))
 		if err != nil || len(found) > 0 || len(p.Unenforced()) > 0 {
 			t.Errorf("Build(%s) = %s with %v, want an empty bundle (%v)", file, text, found, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/model"
 	"github.com/gatewright/gatewright/generator/types"
+	"github.com/gatewright/gatewright/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -122,13 +123,7 @@ func TestOperationTypes(t *testing.T) {
 }
 
 func BenchmarkGenerate(b *testing.B) {
-	path := filepath.Join("..", "..", "..", "shared", "specs", "discord.json")
-	if dir := os.Getenv("GATEWRIGHT_SPECS"); dir != "" {
-		path = filepath.Join(dir, "discord.json")
-	}
-	if _, err := os.Stat(path); err != nil {
-		b.Skip("the public documents are not here: set GATEWRIGHT_SPECS to their folder")
-	}
+	path := filepath.Join(testenv.Specs(b), "discord.json")
 	doc, _ := load.Load(b.Context(), load.Config{Path: path})
 	api, _ := analyze.Analyze(doc, analyze.Config{Undeclared: "public"})
 	for b.Loop() {

@@ -265,7 +265,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add([]byte{0x8c, 0x0d, 0x8c, 0x04, 0x0e, 0x04, 0x0c, 0x81, 0x0b, 0x0c}, []byte{0x00, 0x04, 0x04, 0x01, 0x04, 0x0b}, "//a%2Fb/../")
 	f.Fuzz(func(t *testing.T, set, pathCodes []byte, raw string) {
 		if len(set) > 80 || len(pathCodes) > 24 || len(raw) > 40 {
-			t.Skip("longer than the reference has patience for")
+			return // longer than the reference has patience for
 		}
 		all := templates(set)
 		var patterns []string
@@ -296,7 +296,7 @@ func FuzzServeMux(f *testing.F) {
 	f.Add([]byte{0x80, 0x0f, 0x8c, 0x0f, 0x0d, 0x0f, 0x01}, []byte{0x00, 0x0f}, "/a/b%2Fc/b")
 	f.Fuzz(func(t *testing.T, set, pathCodes []byte, raw string) {
 		if len(set) > 80 || len(pathCodes) > 24 || len(raw) > 40 {
-			t.Skip("longer than worth the time")
+			return // longer than worth the time
 		}
 		mux := http.NewServeMux()
 		var patterns []string

@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gatewright/gatewright/internal/testenv"
 )
 
 // suiteFiles are the files of the official suite whose keyword is enforced.
@@ -42,17 +44,6 @@ var suiteLeftOut = map[string]string{
 	"ref: ref with absolute-path-reference":                                       "$id as a base for $ref is not supported",
 }
 
-// findSuite returns the folder of the suite's cases for draft 2020-12.
-func findSuite() (dir string, ok bool) {
-	root := os.Getenv("GATEWRIGHT_JSON_SCHEMA_SUITE")
-	if root == "" {
-		root = "../../../shared/json-schema-test-suite"
-	}
-	dir = filepath.Join(root, "tests", "draft2020-12")
-	_, err := os.Stat(dir)
-	return dir, err == nil
-}
-
 type suiteGroup struct {
 	Description string         `json:"description"`
 	Schema      jsontext.Value `json:"schema"`
@@ -76,11 +67,13 @@ func readSuite(t testing.TB, dir, name string) []suiteGroup {
 	return groups
 }
 
+// suiteDir returns the folder of the suite's cases for draft 2020-12.
+func suiteDir(t testing.TB) string {
+	return filepath.Join(testenv.SchemaSuite(t), "tests", "draft2020-12")
+}
+
 func TestSuite(t *testing.T) {
-	dir, ok := findSuite()
-	if !ok {
-		t.Skip("the JSON Schema test suite is not on this machine; name its folder in GATEWRIGHT_JSON_SCHEMA_SUITE")
-	}
+	dir := suiteDir(t)
 	passed, left := 0, map[string]bool{}
 	for _, name := range suiteFiles {
 		for _, g := range readSuite(t, dir, name) {
