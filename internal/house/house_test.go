@@ -53,7 +53,6 @@ func TestArrows(t *testing.T) {
 		"github.com/oapi-codegen":        {"generator/types"},
 		"github.com/dave/jennifer":       {"generator/emit"},
 		"github.com/spf13/cobra":         {"cmd/gatewright"},
-		"golang.org/x/tools":             {"generator"},
 		"modernc.org/sqlite":             {"runtime/store/sqlite", "examples/blog"},
 		module + "/templates":            {"generator/emit"},
 		module + "/runtime/store/sqlite": {"cmd/gatewright", "runtime/gatetest", "examples/blog"},
