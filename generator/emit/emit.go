@@ -8,7 +8,6 @@ package emit
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -255,20 +254,4 @@ func keySchemes(api *model.API) []*model.Scheme {
 		}
 	}
 	return keys
-}
-
-// scopesFor returns the scopes that operations name for a scheme, sorted.
-func scopesFor(api *model.API, scheme string) []string {
-	var scopes []string
-	for i := range api.Operations {
-		for _, a := range api.Operations[i].Policy.Alternatives {
-			for _, n := range a {
-				if n.Scheme == scheme {
-					scopes = append(scopes, n.Scopes...)
-				}
-			}
-		}
-	}
-	slices.Sort(scopes)
-	return slices.Compact(scopes)
 }

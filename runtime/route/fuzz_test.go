@@ -50,8 +50,6 @@ var alphabet = []struct {
 	{"", nil},
 }
 
-const slash = 15 // the code of "/": every code above the alphabet
-
 // templates reads random templates from data: one byte a piece, its low half
 // says which; with the highest bit set it begins another template.
 func templates(data []byte) []refTemplate {

@@ -33,7 +33,7 @@ func (driver) Scheme() string { return "sqlite" }
 func (driver) Open(ctx context.Context, url string) (store.Stores, error) {
 	path, ok := strings.CutPrefix(url, "sqlite:")
 	if !ok {
-		return nil, errors.New("sqlite: the URL does not begin with sqlite:")
+		return nil, errors.New("sqlite: the URL does not begin with the scheme sqlite")
 	}
 	s, err := Open(ctx, path)
 	if err != nil {
