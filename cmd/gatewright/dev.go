@@ -64,6 +64,9 @@ takes it out again.`,
 			done, err := ca.Untrust(cmd.Context())
 			return tellDone(cmd.OutOrStdout(), done, err)
 		}
+		if *port < 1 || *port > 65535 {
+			return usage("-port is from 1 to 65535, not %d", *port)
+		}
 		path := "."
 		if len(args) == 1 {
 			path = args[0]
@@ -131,7 +134,7 @@ func (d *developer) run(ctx context.Context, path, undeclared string) error {
 	if err != nil {
 		return err
 	}
-	key, err := d.testKey(ctx, res.API, file)
+	key, err := d.testKey(ctx, res.API, file, port)
 	if err != nil {
 		return err
 	}
@@ -220,16 +223,16 @@ func (d *developer) configure(port int) (string, error) {
 	}
 	text := fmt.Sprintf("public_url: https://localhost:%d\nlisten: 127.0.0.1:%d\ntls: {dev: true}\n"+
 		"secret_file: server.secret\nstore: sqlite:dev.db\nenvironment: test\n", port, port)
-	file := filepath.Join(d.state, "dev.yaml")
+	// A run beside this one has a file of its own, and shares the rest.
+	file := filepath.Join(d.state, fmt.Sprintf("dev-%d.yaml", port))
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
-// keyLabel marks the keys that development made.
-const keyLabel = "made by gatewright dev"
-
 // testKey makes a key that may do everything the document knows, and revokes
-// the one of the last run. It is empty where no scheme takes keys.
-func (d *developer) testKey(ctx context.Context, api *model.API, file string) (string, error) {
+// the one of the last run on the same port: a run beside this one keeps its
+// own. It is empty where no scheme takes keys.
+func (d *developer) testKey(ctx context.Context, api *model.API, file string, port int) (string, error) {
+	keyLabel := fmt.Sprintf("made by gatewright dev on port %d", port)
 	schemes, scopes := keySchemes(api)
 	if len(schemes) == 0 {
 		return "", nil
@@ -276,11 +279,21 @@ func (d *developer) serve(ctx context.Context, binary, file string, port int, re
 	cmd.Stdout, cmd.Stderr = d.stdout, d.stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 15 * time.Second // for requests that are still running
-	if err := cmd.Start(); err != nil {
+	endWithParent(cmd)
+	// Linux binds that to the thread that starts the server, so it is kept.
+	ended := make(chan error, 1)
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			ended <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	for {
 		select {
@@ -322,9 +335,10 @@ func (d *developer) introduce(api *model.API, port int, key string) {
 	fmt.Fprintf(d.stdout, "\n%s on %s\n\n", printable(api.Title), base)
 	_ = explain(d.stdout, "text", api, api.Operations, false)
 	if key != "" {
-		fmt.Fprintf(d.stdout, "\nA test key, good until the next start:\n  %s\n", key)
+		fmt.Fprintf(d.stdout, "\nA test key, good until the next start on this port:\n  %s\n", key)
 	}
 	if line := curlLine(api, base, d.ca.CertFile(), key); line != "" {
-		fmt.Fprintf(d.stdout, "\nTry it:\n  %s\n\n", line)
+		fmt.Fprintf(d.stdout, "\nTry it:\n  %s\n", line)
 	}
+	fmt.Fprintf(d.stdout, "\nCtrl-C ends it.\n\n")
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,15 +16,9 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv("GATEWRIGHT_TEST_RUN") != "" { // this binary stands for the command
-		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+		main()
 	}
-	testscript.Main(m, map[string]func(){
-		"gatewright": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-			defer stop()
-			os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-		},
-	})
+	testscript.Main(m, map[string]func(){"gatewright": main})
 }
 
 // goEnv are the go command's settings that scripts share with this process:

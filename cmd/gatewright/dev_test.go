@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatewright/gatewright/internal/testenv"
+)
+
+// A session is gatewright dev, running as its author runs it.
+type session struct {
+	cmd   *exec.Cmd
+	ended chan error
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (s *session) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Write(p)
+}
+
+func (s *session) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()
+}
+
+// startDev starts dev and waits until it has introduced itself.
+func startDev(t *testing.T, home string, args ...string) *session {
+	t.Helper()
+	s := &session{ended: make(chan error, 1)}
+	s.cmd = exec.Command(os.Args[0], append([]string{"dev"}, args...)...)
+	s.cmd.Dir = home // nothing of the checkout is written to
+	s.cmd.Env = append(os.Environ(), append(goEnv(t), "GATEWRIGHT_TEST_RUN=1", "HOME="+home,
+		"XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"))...)
+	s.cmd.Stdout, s.cmd.Stderr = s, s
+	s.cmd.WaitDelay = time.Minute // for what the server still holds open
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { s.ended <- s.cmd.Wait() }()
+	for range 1200 {
+		select {
+		case err := <-s.ended:
+			t.Fatalf("dev ended: %v\n%s", err, s.text())
+		case <-time.After(100 * time.Millisecond):
+		}
+		if strings.Contains(s.text(), "Ctrl-C ends it") {
+			return s
+		}
+	}
+	_ = s.cmd.Process.Kill()
+	t.Fatalf("dev does not get ready\n%s", s.text())
+	return nil
+}
+
+// stop ends dev as Ctrl-C does.
+func (s *session) stop(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("dev ended with %v\n%s", err, s.text())
+	}
+}
+
+// curl runs a line that dev printed, as a shell does, and returns the status
+// and the body.
+func curl(t *testing.T, line string) (status, body string) {
+	t.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		testenv.Skip(t, "needs curl")
+	}
+	out, err := exec.Command("sh", "-c", line+` -s -w '\n%{http_code}'`).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	text := string(out)
+	i := strings.LastIndexByte(text, '\n')
+	return text[i+1:], text[:i]
+}
+
+var curlInOutput = regexp.MustCompile(`(?m)^  (curl .*)$`)
+
+// TestDev runs the README's first command, and pastes what it prints.
+func TestDev(t *testing.T) {
+	home := t.TempDir()
+	blog := filepath.Join(testenv.Root(), "examples", "blog")
+	s := startDev(t, home, "-port", freePort(t), blog)
+	found := curlInOutput.FindStringSubmatch(s.text())
+	if found == nil {
+		t.Fatalf("no curl line in\n%s", s.text())
+	}
+	if !regexp.MustCompile(`(?m)^POST +/posts +createPost +apiKey\(posts:write\) \| basic\(posts:write\)$`).MatchString(s.text()) {
+		t.Errorf("no access table in\n%s", s.text())
+	}
+	if status, body := curl(t, found[1]); status != "201" {
+		t.Errorf("%s = %s %s, want 201", found[1], status, body)
+	}
+	wrong := strings.Replace(found[1], "gw_test_", "gw_test_0", 1)
+	if status, body := curl(t, wrong); status != "401" || !strings.Contains(body, "credential_invalid") {
+		t.Errorf("%s = %s %s, want 401", wrong, status, body)
+	}
+	s.stop(t)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// TestDevDocument serves a document alone: operations answer 501, those whose
+// scheme has no verifier 503, and another port is taken and named where the
+// usual one is not free.
+func TestDevDocument(t *testing.T) {
+	home := t.TempDir()
+	if l, err := net.Listen("tcp", "127.0.0.1:8443"); err == nil {
+		defer l.Close() // else someone has it, which does as well
+	}
+	doc := filepath.Join(home, "api.yaml")
+	text := `openapi: 3.1.0
+info: {title: Things, version: "1"}
+paths:
+  /things: {get: {operationId: read, security: [{key: []}], responses: {'200': {description: ok}}}}
+  /mine: {get: {operationId: mine, security: [{login: []}], responses: {'200': {description: ok}}}}
+  /both: {get: {operationId: both, security: [{login: []}, {key: []}], responses: {'200': {description: ok}}}}
+components:
+  securitySchemes:
+    key: {type: apiKey, in: header, name: X-API-Key}
+    login: {type: openIdConnect, openIdConnectUrl: 'https://id.example/.well-known/openid-configuration'}
+`
+	if err := os.WriteFile(doc, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := startDev(t, home, doc)
+	defer s.stop(t)
+	if !strings.Contains(s.text(), "port 8443 is taken") {
+		t.Errorf("dev does not say that it takes another port:\n%s", s.text())
+	}
+	found := curlInOutput.FindStringSubmatch(s.text())
+	if found == nil {
+		t.Fatalf("no curl line in\n%s", s.text())
+	}
+	for _, c := range []struct{ from, to, status, code string }{
+		{"/things", "/things", "501", "not_implemented"},
+		{"/things", "/mine", "503", "scheme_unverified"},
+		{"/things", "/both", "501", "not_implemented"},
+		{"X-API-Key: gw", "X-API-Key: GW", "401", "credential_invalid"},
+		{"-H 'X-API-Key", "-H 'X-Other", "401", "credential_missing"},
+	} {
+		line := strings.Replace(found[1], c.from, c.to, 1)
+		if status, body := curl(t, line); status != c.status || !strings.Contains(body, c.code) {
+			t.Errorf("%s = %s %s, want %s %s", line, status, body, c.status, c.code)
+		}
+	}
+}
