@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -88,24 +89,37 @@ func (r *Result) Write(dir string) ([]string, error) {
 // journalFile lists, one a line, the files of a write that is under way.
 const journalFile = ".gatewright-journal"
 
-// rename is os.Rename but for the test that interrupts a write.
-var rename = os.Rename
+// rename is (*os.Root).Rename but for the test that interrupts a write.
+var rename = (*os.Root).Rename
 
 // WriteAll writes files below dir, each only if its content changes, all or
-// none.
+// none. It follows no symbolic link out of dir. dir is made if it is not there.
 func WriteAll(dir string, files map[string][]byte) (err error) {
-	if err := recoverWrite(dir); err != nil {
+	fail := func(err error) error { return fmt.Errorf("generator: nothing was written: %w", err) }
+	missing := false
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		missing = true
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fail(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fail(err)
+	}
+	defer root.Close()
+	if err := recoverWrite(root); err != nil {
 		return err
 	}
 	var changed []string
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		have, err := os.ReadFile(filepath.Join(dir, path))
+		have, err := root.ReadFile(path)
 		switch {
 		case err == nil && bytes.Equal(have, files[path]):
 		case err == nil, errors.Is(err, fs.ErrNotExist):
 			changed = append(changed, path)
 		default:
-			return fmt.Errorf("generator: nothing was written: %w", err)
+			return fail(err)
 		}
 	}
 	if len(changed) == 0 {
@@ -114,10 +128,13 @@ func WriteAll(dir string, files map[string][]byte) (err error) {
 
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails (crypto/rand)
-	w := writing{dir: dir, suffix: "." + hex.EncodeToString(id)}
+	w := writing{root: root, suffix: "." + hex.EncodeToString(id)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("generator: nothing was written: %w", err), w.undo())
+			err = errors.Join(fail(err), w.undo())
+			if missing {
+				_ = os.Remove(dir)
+			}
 		}
 	}()
 	for _, path := range changed {
@@ -131,56 +148,69 @@ func WriteAll(dir string, files map[string][]byte) (err error) {
 // A writing is one set of files on its way. path is staged as path+suffix+new,
 // what stood there before is kept as path+suffix+old.
 type writing struct {
-	dir    string
-	suffix string
+	root   *os.Root
+	suffix string // a dot and 16 hexadecimal digits
 	paths  []string
 	made   []string // folders made for it, outermost first
 }
 
-func (w *writing) at(path, ext string) string { return filepath.Join(w.dir, path) + w.suffix + ext }
+var suffixForm = regexp.MustCompile(`^\.[0-9a-f]{16}$`)
+
+func (w *writing) at(path, ext string) string { return path + w.suffix + ext }
 
 func (w *writing) stage(path string, text []byte) error {
-	if err := w.mkdir(filepath.Dir(filepath.Join(w.dir, path))); err != nil {
+	if err := w.mkdir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	w.paths = append(w.paths, path)
-	return writeSynced(w.at(path, "new"), text)
+	return w.create(w.at(path, "new"), text)
 }
 
 func (w *writing) mkdir(dir string) error {
-	for at := dir; ; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+	for at := dir; at != "."; at = filepath.Dir(at) {
+		if _, err := w.root.Stat(at); err == nil {
 			break
 		}
 		w.made = slices.Insert(w.made, 0, at)
 	}
-	return os.MkdirAll(dir, 0o755)
+	return w.root.MkdirAll(dir, 0o755)
+}
+
+// create makes a file that was not there and brings it to the disk.
+func (w *writing) create(path string, text []byte) error {
+	f, err := w.root.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (w *writing) commit() error {
-	journal := filepath.Join(w.dir, journalFile)
 	text := w.suffix + "\n" + strings.Join(w.paths, "\n") + "\n"
-	if err := writeSynced(journal+w.suffix, []byte(text)); err != nil {
-		return errors.Join(err, ignoreMissing(os.Remove(journal+w.suffix)))
+	torn := journalFile + w.suffix
+	if err := w.create(torn, []byte(text)); err != nil {
+		return errors.Join(err, ignoreMissing(w.root.Remove(torn)))
 	}
-	if err := os.Rename(journal+w.suffix, journal); err != nil { // never a torn journal
-		return errors.Join(err, os.Remove(journal+w.suffix))
+	if err := w.root.Rename(torn, journalFile); err != nil { // so that the journal is whole or not there
+		return errors.Join(err, w.root.Remove(torn))
 	}
 	for _, path := range w.paths {
-		final := filepath.Join(w.dir, path)
-		if err := os.Link(final, w.at(path, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := w.root.Link(path, w.at(path, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err := rename(w.at(path, "new"), final); err != nil {
+		if err := rename(w.root, w.at(path, "new"), path); err != nil {
 			return err
 		}
 	}
 	// From here the write is done: without the journal the old files are litter.
-	if err := os.Remove(journal); err != nil {
+	if err := w.root.Remove(journalFile); err != nil {
 		return err
 	}
 	for _, path := range w.paths {
-		_ = os.Remove(w.at(path, "old")) // the next write removes what stays
+		if err := ignoreMissing(w.root.Remove(w.at(path, "old"))); err != nil {
+			return fmt.Errorf("everything is written, and only %s is left over: %w", w.at(path, "old"), err)
+		}
 	}
 	return nil
 }
@@ -189,29 +219,30 @@ func (w *writing) commit() error {
 func (w *writing) undo() error {
 	var errs []error
 	for _, path := range w.paths {
-		_, errOld := os.Lstat(w.at(path, "old"))
-		_, errNew := os.Lstat(w.at(path, "new"))
+		_, errOld := w.root.Lstat(w.at(path, "old"))
+		_, errNew := w.root.Lstat(w.at(path, "new"))
 		switch {
 		case errOld == nil:
-			errs = append(errs, os.Rename(w.at(path, "old"), filepath.Join(w.dir, path)))
+			errs = append(errs, w.root.Rename(w.at(path, "old"), path))
 			// Renaming one link of a file to another does nothing (POSIX rename).
-			errs = append(errs, ignoreMissing(os.Remove(w.at(path, "old"))), ignoreMissing(os.Remove(w.at(path, "new"))))
+			errs = append(errs, ignoreMissing(w.root.Remove(w.at(path, "old"))), ignoreMissing(w.root.Remove(w.at(path, "new"))))
 		case errNew == nil:
-			errs = append(errs, os.Remove(w.at(path, "new"))) // never came to its turn
+			errs = append(errs, w.root.Remove(w.at(path, "new"))) // never came to its turn
 		default:
-			errs = append(errs, ignoreMissing(os.Remove(filepath.Join(w.dir, path))))
+			errs = append(errs, ignoreMissing(w.root.Remove(path)))
 		}
 	}
-	errs = append(errs, ignoreMissing(os.Remove(filepath.Join(w.dir, journalFile))))
+	errs = append(errs, ignoreMissing(w.root.Remove(journalFile)))
 	for _, dir := range slices.Backward(w.made) {
-		_ = os.Remove(dir) // stays where something else was put into it
+		_ = w.root.Remove(dir) // stays where something else was put into it
 	}
 	return errors.Join(errs...)
 }
 
-// recoverWrite undoes a write that was killed half way.
-func recoverWrite(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, journalFile))
+// recoverWrite undoes a write that was killed half way. A journal that this
+// program did not write touches nothing: a repository may come with one.
+func recoverWrite(root *os.Root) error {
+	text, err := root.ReadFile(journalFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -219,25 +250,34 @@ func recoverWrite(dir string) error {
 		return fmt.Errorf("generator: %w", err)
 	}
 	parts := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	for _, path := range parts[1:] {
-		if !filepath.IsLocal(path) {
-			return fmt.Errorf("generator: %s names %q, which lies elsewhere; look at it and remove it", journalFile, path)
+	w := writing{root: root, suffix: parts[0], paths: parts[1:]}
+	if !suffixForm.MatchString(w.suffix) || !slices.ContainsFunc(w.paths, w.isStaged) {
+		return fmt.Errorf("generator: %s was not left by an interrupted write; look at it and remove it", journalFile)
+	}
+	for _, path := range w.paths {
+		if !filepath.IsLocal(path) || !w.isStaged(path) && !generated(path) {
+			return fmt.Errorf("generator: %s names %q, which is not ours; look at it and remove it", journalFile, path)
 		}
 	}
-	w := writing{dir: dir, suffix: parts[0], paths: parts[1:]}
 	if err := w.undo(); err != nil {
 		return fmt.Errorf("generator: undo the write that was interrupted: %w", err)
 	}
 	return nil
 }
 
-func writeSynced(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
+// isStaged tells whether a staged or kept form of path lies beside it.
+func (w *writing) isStaged(path string) bool {
+	for _, ext := range []string{"new", "old"} {
+		if _, err := w.root.Lstat(w.at(path, ext)); err == nil {
+			return true
+		}
 	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
+	return false
+}
+
+// generated tells whether a file at path would be a generated one.
+func generated(path string) bool {
+	return strings.HasSuffix(path, ".gen.go") || strings.HasSuffix(path, "_gen_test.go")
 }
 
 func ignoreMissing(err error) error {

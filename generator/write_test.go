@@ -90,16 +90,16 @@ func TestWriteAllLeavesUnchangedFilesAlone(t *testing.T) {
 
 // TestWriteAllFails breaks the write at each rename: all is as it was.
 func TestWriteAllFails(t *testing.T) {
-	defer func() { rename = os.Rename }()
+	defer func() { rename = (*os.Root).Rename }()
 	for n := range len(newFiles) {
 		dir := t.TempDir()
 		write(t, dir, oldFiles)
 		calls := 0
-		rename = func(from, to string) error {
+		rename = func(root *os.Root, from, to string) error {
 			if calls++; calls > n {
 				return errors.New("disk on fire")
 			}
-			return os.Rename(from, to)
+			return root.Rename(from, to)
 		}
 		if err := WriteAll(dir, bytesOf(newFiles)); err == nil || !strings.Contains(err.Error(), "disk on fire") {
 			t.Fatalf("rename %d fails: WriteAll = %v", n+1, err)
@@ -132,13 +132,13 @@ func TestWriteAllKilled(t *testing.T) {
 	if dir := os.Getenv("GATEWRIGHT_TEST_KILL_DIR"); dir != "" {
 		n, _ := strconv.Atoi(os.Getenv("GATEWRIGHT_TEST_KILL_AT"))
 		calls := 0
-		rename = func(from, to string) error {
+		rename = func(root *os.Root, from, to string) error {
 			if calls++; calls > n {
 				p, _ := os.FindProcess(os.Getpid())
 				_ = p.Kill()
 				select {}
 			}
-			return os.Rename(from, to)
+			return root.Rename(from, to)
 		}
 		t.Fatal(WriteAll(dir, bytesOf(newFiles)))
 	}
@@ -154,7 +154,12 @@ func TestWriteAllKilled(t *testing.T) {
 			t.Fatalf("killed at rename %d: no journal is left: %v", n+1, err)
 		}
 		// What the next write finds is none of the new, whatever was half done.
-		if err := recoverWrite(dir); err != nil {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		if err := recoverWrite(root); err != nil {
 			t.Fatal(err)
 		}
 		if got := tree(t, dir); !maps.Equal(got, oldFiles) {
@@ -166,11 +171,51 @@ func TestWriteAllKilled(t *testing.T) {
 	}
 }
 
-func TestRecoverRefusesForeignPaths(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, map[string]string{journalFile: ".abc\n../../etc/passwd\n"})
-	if err := WriteAll(dir, bytesOf(newFiles)); err == nil || !strings.Contains(err.Error(), "elsewhere") {
-		t.Errorf("WriteAll with a journal that names ../../etc/passwd = %v", err)
+// TestForeignJournal gives a journal that somebody else wrote, as a cloned
+// repository may have: nothing is touched.
+func TestForeignJournal(t *testing.T) {
+	for name, c := range map[string]struct{ journal, file string }{
+		"a path elsewhere":      {".0123456789abcdef\n../precious\n", "precious"},
+		"through a link":        {".0123456789abcdef\nlink/precious\n", "precious"},
+		"a suffix that climbs":  {"/../../precious\nsub\n", "precious.new"},
+		"the user's own file":   {".0123456789abcdef\nmine.txt\n", "project/mine.txt"},
+		"a file beside a stage": {".0123456789abcdef\nout/a.gen.go\nmine.txt\n", "project/mine.txt"},
+		"no file at all":        {".0123456789abcdef\n", "project/mine.txt"},
+		"empty":                 {"", "project/mine.txt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home := t.TempDir()
+			dir := filepath.Join(home, "project")
+			write(t, home, map[string]string{
+				c.file: "precious", "project/mine.txt": "precious", "project/sub/x": "", "project/" + journalFile: c.journal,
+				"project/out/a.gen.go.0123456789abcdefnew": "staged",
+			})
+			if err := os.Symlink(home, filepath.Join(dir, "link")); err != nil {
+				t.Fatal(err)
+			}
+			if err := WriteAll(dir, bytesOf(newFiles)); err == nil || !strings.Contains(err.Error(), "look at it and remove it") {
+				t.Errorf("WriteAll = %v", err)
+			}
+			for _, path := range []string{c.file, "project/mine.txt"} {
+				if text, err := os.ReadFile(filepath.Join(home, path)); err != nil || string(text) != "precious" {
+					t.Errorf("%s is %q, %v", path, text, err)
+				}
+			}
+		})
+	}
+}
+
+// TestWriteAllFollowsNoLinkOut puts a link where a folder of the output is.
+func TestWriteAllFollowsNoLinkOut(t *testing.T) {
+	home, dir := t.TempDir(), t.TempDir()
+	if err := os.Symlink(home, filepath.Join(dir, "out")); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteAll(dir, bytesOf(newFiles)); err == nil {
+		t.Error("WriteAll wrote through a link that leaves the folder")
+	}
+	if left := tree(t, home); len(left) != 0 {
+		t.Errorf("%v was written elsewhere", left)
 	}
 }
 

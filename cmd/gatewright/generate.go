@@ -104,7 +104,7 @@ func tell(w io.Writer, format string, res *generator.Result, err error) error {
 				errorCount++
 			}
 		}
-		return fmt.Errorf("%d to fix in the document; nothing was written", errorCount)
+		return fmt.Errorf("errors in the document: %d; nothing was generated", errorCount)
 	}
 	return err
 }

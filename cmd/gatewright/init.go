@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/modfile"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/gatewright/gatewright/generator"
 	"github.com/gatewright/gatewright/generator/emit"
+	"github.com/gatewright/gatewright/generator/model"
 	"github.com/gatewright/gatewright/runtime/secret"
 )
 
@@ -96,12 +98,15 @@ func (in *initializer) make(ctx context.Context) (emit.Project, error) {
 		return none, err
 	}
 	for path, text := range own {
+		if _, taken := files[path]; taken || path == project.Document {
+			return none, fmt.Errorf("nothing was written: the document is called %s, as a file of the project is; give it another name", path)
+		}
 		files[path] = text
 	}
-	if err := in.write(ctx, res, project, files); err != nil {
-		return none, err
+	if project.Document == secretFile {
+		return none, fmt.Errorf("nothing was written: the document is called %s, where the project keeps its secret; give it another name", secretFile)
 	}
-	return project, in.writeSecret()
+	return project, in.write(ctx, res, project, files)
 }
 
 // place decides how the project names its document: where it lies if that is
@@ -201,7 +206,10 @@ func (in *initializer) write(ctx context.Context, res *generator.Result, project
 		if err := res.TypeCheck(ctx, in.dir); err != nil {
 			return fmt.Errorf("%w\nif the module is not required yet: go get -tool %s/cmd/gatewright", err, modulePath)
 		}
-		return generator.WriteAll(in.dir, files)
+		if err := generator.WriteAll(in.dir, files); err != nil {
+			return err
+		}
+		return writeSecret(in.dir)
 	}
 	abs, err := filepath.Abs(in.dir)
 	if err != nil {
@@ -216,6 +224,9 @@ func (in *initializer) write(ctx context.Context, res *generator.Result, project
 		return err
 	}
 	defer os.RemoveAll(stage)
+	if err := os.Chmod(stage, 0o755); err != nil {
+		return err
+	}
 	if err := generator.WriteAll(stage, files); err != nil {
 		return err
 	}
@@ -227,13 +238,22 @@ func (in *initializer) write(ctx context.Context, res *generator.Result, project
 	if err := res.TypeCheck(ctx, stage); err != nil {
 		return err
 	}
-	// Like go.mod and go.sum, what tidy wrote belongs to the project.
+	if !exists(abs) {
+		if err := writeSecret(stage); err != nil {
+			return err
+		}
+		return os.Rename(stage, abs) // all or nothing, whenever it is interrupted
+	}
+	// What tidy wrote belongs to the project.
 	for _, path := range []string{"go.mod", "go.sum"} {
 		if text, err := os.ReadFile(filepath.Join(stage, path)); err == nil {
 			files[path] = text
 		}
 	}
-	return generator.WriteAll(in.dir, files)
+	if err := generator.WriteAll(in.dir, files); err != nil {
+		return err
+	}
+	return writeSecret(in.dir)
 }
 
 // tidy lets the go command fill go.mod and go.sum for a released version.
@@ -246,11 +266,14 @@ func tidy(ctx context.Context, dir string) error {
 	return nil
 }
 
-// writeSecret makes the secret that server.yaml names.
-func (in *initializer) writeSecret() error {
-	f, err := os.OpenFile(filepath.Join(in.dir, "server.secret"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// secretFile is the secret that server.yaml names.
+const secretFile = "server.secret"
+
+// writeSecret makes it, unless its owner did.
+func writeSecret(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, secretFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return nil // the owner's
+		return nil
 	}
 	if err != nil {
 		return err
@@ -261,15 +284,40 @@ func (in *initializer) writeSecret() error {
 
 // next says what can be done now.
 func (in *initializer) next(project emit.Project) {
-	fmt.Fprintf(in.stdout, "Made %s from %s: %d operations.\n\n", in.dir, shown(in.doc), len(project.API.Operations))
+	fmt.Fprintf(in.stdout, "Made %s from %s, operations: %d.\n\n", in.dir, shown(in.doc), len(project.API.Operations))
 	if in.dir != "." {
 		fmt.Fprintf(in.stdout, "  cd %s\n", in.dir)
 	}
-	fmt.Fprintf(in.stdout, `  go test ./...                        asks every operation with every credential state
-  go run . -config server.yaml         serves on https://localhost:8443
-  go tool gatewright explain %s        who may call what
-  go tool gatewright dev               the same with a test key and a curl line
+	unverified := unverifiedSchemes(project.API)
+	serves := "serves on https://localhost:8443"
+	if len(unverified) > 0 {
+		serves = "serves, once every scheme has a verifier"
+	}
+	tw := tabwriter.NewWriter(in.stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(tw, "  go test ./...\tasks every operation with every credential state\n")
+	fmt.Fprintf(tw, "  go tool gatewright dev\tserves here with a test key, and prints a line to try it\n")
+	fmt.Fprintf(tw, "  go run . -config server.yaml\t%s\n", serves)
+	fmt.Fprintf(tw, "  go tool gatewright explain %s\twho may call what\n", quote(project.Document))
+	_ = tw.Flush()
+	if len(unverified) > 0 {
+		fmt.Fprintf(in.stdout, "\nNothing here verifies %s yet: the server will not start until main.go passes a gate.Authenticator\n"+
+			"for each to %s.RunWith. Until then dev answers 503 where nothing else lets the caller in.\n",
+			strings.Join(unverified, ", "), project.Package)
+	}
+	if project.GoMod != nil && project.GoMod.Replace != "" {
+		fmt.Fprintf(in.stdout, "\ngo.mod points at the checkout in %s: replace that line before the project leaves this machine.\n", project.GoMod.Replace)
+	}
+	fmt.Fprintf(in.stdout, "\nservice.go is yours: write the operations there, and run go generate when the document changes.\n")
+}
 
-service.go is yours: write the operations there, and run go generate when the document changes.
-`, project.Document)
+// unverifiedSchemes returns the schemes that the runtime brings no verifier
+// for and that an operation names.
+func unverifiedSchemes(api *model.API) []string {
+	var names []string
+	for _, name := range schemesOf(api.Operations) {
+		if api.Scheme(name).Verifier != model.VerifyAPIKey {
+			names = append(names, printable(name))
+		}
+	}
+	return names
 }

@@ -49,6 +49,7 @@ type keyring struct {
 	keys   *apikey.Keys
 	users  user.Store
 	stores store.Stores
+	scopes []string // all that the document's operations ask of keys
 }
 
 // open opens the configured store. The document's schemes and scopes are the
@@ -93,7 +94,7 @@ func openKeyring(ctx context.Context, api *model.API, cfg config.Config, log *sl
 	if err != nil {
 		return nil, errors.Join(err, stores.Close())
 	}
-	return &keyring{keys: keys, users: stores.Users(), stores: stores}, nil
+	return &keyring{keys: keys, users: stores.Users(), stores: stores, scopes: union(scopes)}, nil
 }
 
 // keySchemes returns the schemes that take keys, and the scopes that the
@@ -159,6 +160,9 @@ func keysCreate(k *keysFlags) *cobra.Command {
 		key, rec, err := ring.keys.Create(cmd.Context(), req)
 		if err != nil {
 			return err
+		}
+		if len(req.Scopes) == 0 && len(ring.scopes) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "the key has no scopes, and operations ask for some: -scope %s\n", printable(strings.Join(ring.scopes, ",")))
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "key %s (%s), shown this once:\n", rec.ID, state(rec, time.Now()))
 		fmt.Fprintln(cmd.OutOrStdout(), key.Reveal())
