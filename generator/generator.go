@@ -48,7 +48,7 @@ func read(ctx context.Context, cfg Config) (*load.Document, *Result, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(cfg.Dir, path)
 	}
-	doc, found := load.Load(ctx, load.Config{Path: path})
+	doc, found := load.Load(ctx, load.Config{Path: path, AllowRemote: cfg.Settings.RemoteRefs == "fetch"})
 	res.Diagnostics = found
 	if err := ctx.Err(); err != nil {
 		return nil, res, err

@@ -27,6 +27,7 @@ type Settings struct {
 	Undeclared string                          // operations without any security statement: error or public
 	Schemes    map[string]analyze.SchemeConfig // by the document's scheme name
 	BasePath   *string                         // overrides the path of the first server; nil: not set
+	RemoteRefs string                          // $refs to https addresses: error or fetch
 }
 
 // ReadSettings reads a gatewright.yaml. All mistakes are reported at once,
@@ -41,7 +42,7 @@ func ReadSettings(path string) (Settings, error) {
 
 func parseSettings(path string, text []byte) (Settings, error) {
 	p := settingsParser{path: path}
-	s := Settings{Package: "api", Output: "internal/api", Undeclared: "error"}
+	s := Settings{Package: "api", Output: "internal/api", Undeclared: "error", RemoteRefs: "error"}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {
@@ -49,12 +50,13 @@ func parseSettings(path string, text []byte) (Settings, error) {
 	}
 	if len(doc.Content) == 1 {
 		p.fields(doc.Content[0], map[string]func(*yaml.Node){
-			"document":   func(n *yaml.Node) { s.Document = p.text(n) },
-			"package":    func(n *yaml.Node) { s.Package = p.packageName(n) },
-			"output":     func(n *yaml.Node) { s.Output = p.output(n) },
-			"undeclared": func(n *yaml.Node) { s.Undeclared = p.oneOf(n, "error", "public") },
-			"base_path":  func(n *yaml.Node) { s.BasePath = p.basePath(n) },
-			"schemes":    func(n *yaml.Node) { s.Schemes = p.schemes(n) },
+			"document":    func(n *yaml.Node) { s.Document = p.text(n) },
+			"package":     func(n *yaml.Node) { s.Package = p.packageName(n) },
+			"output":      func(n *yaml.Node) { s.Output = p.output(n) },
+			"undeclared":  func(n *yaml.Node) { s.Undeclared = p.oneOf(n, "error", "public") },
+			"remote_refs": func(n *yaml.Node) { s.RemoteRefs = p.oneOf(n, "error", "fetch") },
+			"base_path":   func(n *yaml.Node) { s.BasePath = p.basePath(n) },
+			"schemes":     func(n *yaml.Node) { s.Schemes = p.schemes(n) },
 		})
 	}
 	if s.Document == "" && len(p.errs) == 0 {

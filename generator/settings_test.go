@@ -11,6 +11,7 @@ document: openapi.yaml
 package: billing
 output: internal/billing
 undeclared: public
+remote_refs: fetch
 base_path: /v2
 schemes:
   token: {kind: jwt}
@@ -19,7 +20,7 @@ schemes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Document != "openapi.yaml" || s.Package != "billing" || s.Output != "internal/billing" || s.Undeclared != "public" ||
+	if s.Document != "openapi.yaml" || s.Package != "billing" || s.Output != "internal/billing" || s.Undeclared != "public" || s.RemoteRefs != "fetch" ||
 		s.BasePath == nil || *s.BasePath != "/v2" || s.Schemes["token"].Kind != "jwt" || len(s.Schemes["login"].ExtraScopes) != 2 {
 		t.Errorf("parseSettings = %+v", s)
 	}

@@ -35,6 +35,7 @@ into DIR. Nothing that exists is overwritten.`,
 	}
 	in := initializer{}
 	cmd.Flags().StringVar(&in.undeclared, "undeclared", "error", "operations without any security statement: error or public")
+	cmd.Flags().StringVar(&in.remoteRefs, "remote-refs", "error", "$refs to https addresses: error or fetch")
 	cmd.Flags().StringVar(&in.module, "module", "", "module path of a new go.mod (default example.com/ and the folder's name)")
 	format := formatFlag(cmd, findingFormats)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -43,6 +44,9 @@ into DIR. Nothing that exists is overwritten.`,
 		}
 		if in.undeclared != "error" && in.undeclared != "public" {
 			return usage("-undeclared is error or public, not %q", in.undeclared)
+		}
+		if in.remoteRefs != "error" && in.remoteRefs != "fetch" {
+			return usage("-remote-refs is error or fetch, not %q", in.remoteRefs)
 		}
 		in.format, in.stdout, in.stderr = *format, cmd.OutOrStdout(), cmd.ErrOrStderr()
 		in.doc, in.dir = args[0], "."
@@ -63,6 +67,7 @@ into DIR. Nothing that exists is overwritten.`,
 type initializer struct {
 	doc, dir           string
 	undeclared, module string
+	remoteRefs         string
 	format             string
 	stdout, stderr     io.Writer
 }
@@ -73,7 +78,7 @@ func (in *initializer) make(ctx context.Context) (emit.Project, error) {
 	if exists(filepath.Join(in.dir, generator.SettingsFile)) {
 		return none, fmt.Errorf("%s is a project already; gatewright generate brings it up to date", in.dir)
 	}
-	settings := generator.Settings{Document: in.doc, Package: "api", Output: "internal/api", Undeclared: in.undeclared}
+	settings := generator.Settings{Document: in.doc, Package: "api", Output: "internal/api", Undeclared: in.undeclared, RemoteRefs: in.remoteRefs}
 	res, err := generator.Generate(ctx, generator.Config{Settings: settings})
 	if err := tell(in.stderr, in.format, res, err); err != nil {
 		return none, err
@@ -85,7 +90,7 @@ func (in *initializer) make(ctx context.Context) (emit.Project, error) {
 	}
 	project := emit.Project{
 		Package: settings.Package, Output: settings.Output,
-		UndeclaredPublic: in.undeclared == "public", API: res.API,
+		UndeclaredPublic: in.undeclared == "public", FetchRemoteRefs: in.remoteRefs == "fetch", API: res.API,
 	}
 	if project.Document, err = in.place(res.Sources, files); err != nil {
 		return none, err

@@ -19,6 +19,7 @@ type Project struct {
 	Document         string // path of the document, relative to the project, slashes
 	Binary           string // what go build names the program
 	UndeclaredPublic bool
+	FetchRemoteRefs  bool
 	API              *model.API
 	GoMod            *GoMod // nil: the project has a go.mod already
 }
@@ -48,6 +49,7 @@ func (p Project) Files() (map[string][]byte, error) {
 		"Document":         yamlText(p.Document),
 		"Binary":           "/" + p.Binary,
 		"UndeclaredPublic": p.UndeclaredPublic,
+		"FetchRemoteRefs":  p.FetchRemoteRefs,
 		"Store":            len(keySchemes(p.API)) > 0,
 		"Operations":       p.operations(),
 	}
