@@ -58,85 +58,130 @@ type Stream struct {
 }
 
 // Body reads the body into the field of the content whose media type it has;
-// the fields of the others stay as they are. It reads nothing if a parameter
-// was wrong. What can be refused by the header alone is refused before the body
-// is touched, so a client that waits for 100 Continue does not send it.
+// the fields of the others stay as they are. What can be refused by the header
+// alone is refused before the body is touched, so a client that waits for 100
+// Continue does not send it.
+//
+// A size, coding or media type that the header tells and that is not taken (413,
+// 415) comes before what is wrong with parameters, and a body that is missing
+// (400) before parameters that only break their schema (422). Beyond that the
+// body is not read if a parameter was wrong, so what it would be refused for is
+// not told with them.
 //
 // An empty body is absent, unless its Content-Type says that it is a form, a
 // text or a stream: then it is a form without fields, an empty text, an empty
 // stream. A stream of unknown length is not looked at beforehand, so a required
 // one may turn out to be empty.
 func (d *Decoder) Body(b Body) {
-	if d.Err() != nil {
+	if d.err != nil {
 		return
 	}
-	d.err = d.body(&b)
+	a := b.announced(d.r)
+	if e := a.refused(d.r.Header); e != nil {
+		if e.Status != http.StatusBadRequest || d.code == "" {
+			d.err = e
+		}
+		return
+	}
+	if a.absent || d.Err() != nil {
+		return
+	}
+	d.err = d.read(&a)
 }
 
-func (d *Decoder) body(b *Body) error {
-	types := d.r.Header.Values("Content-Type")
-	if len(types) > 1 {
-		return refusal(http.StatusBadRequest, codeBody, "The request has several Content-Type fields.")
+// An announcement is what the header of a request says of its body.
+type announcement struct {
+	body      *Body
+	types     []string // the Content-Type fields
+	mediaType string
+	params    map[string]string
+	content   *Content // nil: of none of the body's types
+	length    int64    // -1: unknown
+	limit     int64
+	none      bool // nothing will come, not even for a form
+	absent    bool // so there is no body
+}
+
+func (b *Body) announced(r *http.Request) announcement {
+	a := announcement{body: b, types: r.Header.Values("Content-Type"), length: r.ContentLength}
+	a.none = r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0
+	if len(a.types) == 1 {
+		a.mediaType, a.params = parseMediaType(a.types[0])
+		a.content = b.choose(a.mediaType)
 	}
-	none := d.r.Body == nil || d.r.Body == http.NoBody || d.r.ContentLength == 0
-	if none && len(types) == 0 {
-		return b.absent()
-	}
-	mediaType, params := parseMediaType(types)
-	c := b.choose(mediaType)
-	if none && (c == nil || c.Kind == JSON) {
-		return b.absent()
-	}
-	limit := b.limit(c)
-	if d.r.ContentLength > limit {
-		return tooLarge(limit)
-	}
-	var body io.ReadCloser = http.NoBody
-	if !none {
-		body = http.MaxBytesReader(d.w, d.r.Body, limit)
-	}
-	if len(types) == 0 && d.r.ContentLength < 0 {
-		// HTTP/2 and chunked bodies do not say beforehand that they are empty.
-		if n, err := io.ReadFull(body, make([]byte, 1)); n == 0 && err == io.EOF {
-			return b.absent()
-		}
-	}
-	if coded(d.r.Header) {
+	a.limit = b.limit(a.content)
+	a.absent = a.none && (len(a.types) == 0 || len(a.types) == 1 && (a.content == nil || a.content.Kind == JSON))
+	return a
+}
+
+// refused tells why the body is not taken, as far as the header says: 413, then
+// 415, then 400. It returns nil where the body has to be looked at.
+func (a *announcement) refused(h http.Header) *problem.Error {
+	switch {
+	case a.absent:
+		return a.body.missing()
+	case a.length > a.limit:
+		return tooLarge(a.limit)
+	case coded(h):
 		e := refusal(http.StatusUnsupportedMediaType, codeMediaType, "The request's content coding is not supported.")
 		e.Header = http.Header{"Accept-Encoding": {"identity"}}
 		return e
+	case len(a.types) > 1:
+		return refusal(http.StatusBadRequest, codeBody, "The request has several Content-Type fields.")
+	case len(a.types) == 0 && a.length < 0:
+		return nil // perhaps there is no body: see read
+	case a.content == nil || !a.content.charset(a.params):
+		return a.body.unsupported()
 	}
-	if c == nil || !c.charset(params) {
-		return b.unsupported()
+	return nil
+}
+
+// read reads a body that its header has nothing against.
+func (d *Decoder) read(a *announcement) error {
+	var body io.ReadCloser = http.NoBody
+	if !a.none {
+		body = http.MaxBytesReader(d.w, d.r.Body, a.limit)
+	}
+	c := a.content
+	if c == nil {
+		// HTTP/2 and chunked bodies do not say beforehand that they are empty.
+		if n, err := io.ReadFull(body, make([]byte, 1)); n > 0 || err != io.EOF {
+			return a.body.unsupported()
+		}
+		if e := a.body.missing(); e != nil {
+			return e
+		}
+		return nil
 	}
 	if c.Kind == Binary || c.Kind == Opaque {
-		return c.stream(Stream{&limited{body, limit}, mediaType, params})
+		return c.stream(Stream{&limited{body, a.limit}, a.mediaType, a.params})
 	}
 	data, err := io.ReadAll(body)
 	if err != nil {
-		return readError(err, limit)
+		return readError(err, a.limit)
 	}
 	d.r.Body = http.NoBody // read to its end, so a refusal may keep the connection
-	if c.Kind == JSON && len(data) == 0 {
-		return b.absent()
-	}
-	switch c.Kind {
-	case JSON:
+	switch {
+	case c.Kind == JSON && len(data) == 0 && a.body.Required:
+		return a.body.missing()
+	case c.Kind == JSON && len(data) == 0:
+		return nil
+	case c.Kind == JSON:
 		return d.decode(c, data)
-	case Form:
+	case c.Kind == Form:
 		return d.form(c, data)
-	case Text:
+	case c.Kind == Text:
 		return d.text(c, data)
 	}
 	return fmt.Errorf("codec: unknown kind %q of content %s", c.Kind, c.MediaType)
 }
 
-// absent is the outcome for a request without a body.
-func (b *Body) absent() error {
-	if b.Required {
-		return refusal(http.StatusBadRequest, codeBodyMissing, "The request needs a body.")
+// missing refuses a request without a body where one is required.
+func (b *Body) missing() *problem.Error {
+	if !b.Required {
+		return nil
 	}
-	return nil
+	return refusal(http.StatusBadRequest, codeBodyMissing, "The request needs a body.")
 }
 
 // choose returns the content for a media type: the one of that name, else its
@@ -176,7 +221,7 @@ func (b *Body) limit(c *Content) int64 {
 }
 
 // unsupported says 415 and which media types are taken.
-func (b *Body) unsupported() error {
+func (b *Body) unsupported() *problem.Error {
 	var taken []string
 	for i := range b.Contents {
 		taken = append(taken, b.Contents[i].MediaType)
@@ -187,12 +232,9 @@ func (b *Body) unsupported() error {
 }
 
 // parseMediaType returns the media type of a Content-Type, in lower case, and
-// its parameters; "" if it is missing or malformed.
-func parseMediaType(types []string) (string, map[string]string) {
-	if len(types) == 0 {
-		return "", nil
-	}
-	mediaType, params, err := mime.ParseMediaType(types[0])
+// its parameters; "" if it is malformed.
+func parseMediaType(contentType string) (string, map[string]string) {
+	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return "", nil
 	}

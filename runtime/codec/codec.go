@@ -6,7 +6,9 @@
 //
 // A [Decoder] reads the parameters first, then the body, then the Accept
 // header. The errors of all parameters are told together; where there are any,
-// the body is not read. Text becomes JSON by its [Shape], the JSON is checked
+// the body is not read. The answer is the first of: 413 and 415 by the header
+// of the body, 400 for what is missing or cannot be read, 422 for what breaks
+// its schema, 406. Text becomes JSON by its [Shape], the JSON is checked
 // against the document's schema, and only then decoded into a field. Nothing
 // that was sent is echoed in an answer, except the names of an object's members
 // in the pointer of a violation.
@@ -51,9 +53,10 @@ func New(w http.ResponseWriter, r *http.Request, vars Vars, checks *schema.Progr
 }
 
 // Err returns nil if everything asked for was read, and else a *[problem.Error]:
-// 400 where parameters are missing or unreadable, 422 where they break their
-// schema, then what [Decoder.Body] and [Decoder.Accept] found. Any other error
-// is a fault of the server: the generated code does not fit its schemas.
+// what [Decoder.Body] found by the header to come before the parameters, 400
+// where parameters are missing or unreadable, 422 where they break their schema,
+// then what else Body and [Decoder.Accept] found. Any other error is a fault of
+// the server: the generated code does not fit its schemas.
 func (d *Decoder) Err() error {
 	switch {
 	case d.err != nil:

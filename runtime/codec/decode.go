@@ -31,7 +31,7 @@ func (d *Decoder) decode(c *Content, data []byte) error {
 	if len(vs) > 0 {
 		return refusal(http.StatusUnprocessableEntity, codeInvalid, "The request's body is not valid.", vs...)
 	}
-	err = json.Unmarshal(data, c.Into)
+	err = unmarshal(data, c.Into)
 	if err == nil {
 		return nil
 	}

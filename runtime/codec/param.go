@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/gatewright/gatewright/runtime/problem"
 )
 
@@ -80,7 +78,7 @@ func (d *Decoder) Param(p Param, into any) {
 		d.unreadable(codeUnreadable, vs...)
 	case len(vs) > 0:
 		d.wrong = append(d.wrong, vs...)
-	case json.Unmarshal(value, into) != nil:
+	case unmarshal(value, into) != nil:
 		d.unreadable(codeUnreadable, misfit.at(&p))
 	}
 }

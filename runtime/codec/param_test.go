@@ -208,7 +208,7 @@ func TestCookieParam(t *testing.T) {
 
 func TestParamFields(t *testing.T) {
 	type color string
-	r := httptest.NewRequest("GET", "/?n=300&c=red&d=2024-02-29&big=9223372036854775808&f=1.0&p=5&x=1e400", nil)
+	r := httptest.NewRequest("GET", "/?n=300&c=red&d=2024-02-29&big=9223372036854775808&f=1.5&p=5&x=1e400", nil)
 	var (
 		tiny  int8
 		c     color
