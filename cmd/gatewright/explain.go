@@ -95,7 +95,7 @@ func onlyOperation(ops []model.Operation, id string) []model.Operation {
 }
 
 // mayCall tells in words who may call an operation.
-func mayCall(p model.Policy) string {
+func mayCall(api *model.API, p model.Policy) string {
 	if p.Public {
 		if p.Undeclared {
 			return "anyone (undeclared)"
@@ -117,7 +117,11 @@ func mayCall(p model.Policy) string {
 			}
 			needs = append(needs, w)
 		}
-		ways = append(ways, strings.Join(needs, " + "))
+		way := strings.Join(needs, " + ")
+		if !api.Meetable(a) {
+			way += " (which no request can meet)"
+		}
+		ways = append(ways, way)
 	}
 	if anonymous != "" {
 		ways = append(ways, anonymous)
@@ -135,13 +139,13 @@ func explain(w io.Writer, format string, api *model.API, ops []model.Operation, 
 	case "markdown":
 		fmt.Fprintf(w, "| Operation | Request | Who may call |\n| --- | --- | --- |\n")
 		for _, op := range ops {
-			fmt.Fprintf(w, "| %s | `%s` | %s |\n", markdown(op.ID), strings.ReplaceAll(op.Method+" "+op.Path, "`", "'"), markdown(mayCall(op.Policy)))
+			fmt.Fprintf(w, "| %s | `%s` | %s |\n", markdown(op.ID), strings.ReplaceAll(op.Method+" "+op.Path, "`", "'"), markdown(mayCall(api, op.Policy)))
 		}
 		return nil
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, op := range ops {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", printable(op.Method), printable(op.Path), printable(op.ID), printable(mayCall(op.Policy)))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", printable(op.Method), printable(op.Path), printable(op.ID), printable(mayCall(api, op.Policy)))
 	}
 	if err := tw.Flush(); err != nil {
 		return err

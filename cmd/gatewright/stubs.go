@@ -25,7 +25,7 @@ func tellStubs(w io.Writer, dir string, before map[string]bool, settings generat
 		wanted[op.GoName] = true
 		if !impl.Methods[op.GoName] && !before[op.GoName] {
 			fmt.Fprintf(w, "\n%s lacks a new operation, which answers 501 until this is written:\n\n%s",
-				impl.Type, emit.Stub(settings.Package, impl.Type, op))
+				impl.Type, emit.Stub(settings.Package, impl.Type, res.API, op))
 		}
 	}
 	for _, method := range slices.Sorted(maps.Keys(impl.Methods)) {

@@ -26,7 +26,7 @@ func (p *printer) service(f *jen.File) {
 	f.Type().Id("Service").InterfaceFunc(func(g *jen.Group) {
 		for i := range p.API.Operations {
 			op := &p.API.Operations[i]
-			comment(g, op.GoName+" answers "+op.Method+" "+op.Path+". "+who(op.Policy))
+			comment(g, op.GoName+" answers "+op.Method+" "+op.Path+". "+p.who(op.Policy))
 			if op.Summary != "" {
 				g.Comment("//")
 				comment(g, op.Summary)
@@ -68,7 +68,7 @@ func (p *printer) unimplemented(f *jen.File) {
 		f.Comment("// " + op.GoName + " answers 501.")
 		f.Func().Params(jen.Id("Unimplemented")).Id(op.GoName).Add(signature(op)).Block(
 			jen.Return(jen.Nil(), jen.Qual(pkgProblem, "New").Call(
-				jen.Qual("net/http", "StatusNotImplemented"), jen.Lit("not_implemented"), jen.Lit("Not implemented"))),
+				jen.Qual("net/http", "StatusNotImplemented"), jen.Lit("not_implemented"), jen.Lit("Not implemented."))),
 		)
 		f.Line()
 	}

@@ -8,6 +8,7 @@ package emit
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -67,9 +68,32 @@ func Files(cfg Config) (map[string][]byte, error) {
 		if err := f.Render(&out); err != nil {
 			return nil, fmt.Errorf("emit: %s: %w", base, err)
 		}
-		files[base] = out.Bytes()
+		files[base] = groupImports(out.Bytes())
 	}
 	return files, nil
+}
+
+// groupImports puts a blank line between the standard library and the rest,
+// as goimports does. jennifer prints one block, sorted.
+func groupImports(text []byte) []byte {
+	head, rest, ok := bytes.Cut(text, []byte("import (\n"))
+	if !ok {
+		return text
+	}
+	block, rest, _ := bytes.Cut(rest, []byte(")\n"))
+	var std, others []byte
+	for line := range bytes.Lines(block) {
+		first, _, _ := bytes.Cut(line[bytes.IndexByte(line, '"')+1:], []byte("/"))
+		if bytes.IndexByte(first, '.') < 0 {
+			std = append(std, line...)
+		} else {
+			others = append(others, line...)
+		}
+	}
+	if len(std) > 0 && len(others) > 0 {
+		std = append(std, '\n')
+	}
+	return slices.Concat(head, []byte("import (\n"), std, others, []byte(")\n"), rest)
 }
 
 // Reserved returns the exported names that the emitted files declare, so that
@@ -211,26 +235,47 @@ func oneLine(s string) string {
 }
 
 // who tells in words who may call: `Public.`, `Needs a(x, y) and b, or c.`
-func who(p model.Policy) string {
+func (p *printer) who(pol model.Policy) string {
 	switch {
-	case p.Undeclared:
+	case pol.Undeclared:
 		return "Public, because the document says nothing and the settings say undeclared: public."
-	case p.Public:
+	case pol.Public:
 		return "Public."
 	}
-	var ways []string
-	anyone := false
-	for _, a := range p.Alternatives {
+	ways, anyone := p.ways(pol)
+	switch {
+	case anyone && len(ways) > 0:
+		return "Anyone, or " + either(ways) + "; who is nil for a caller who is nobody."
+	case len(ways) == 0:
+		return "Nobody can call it."
+	}
+	return "Needs " + either(ways) + "."
+}
+
+// ways are the alternatives of a policy in words, and whether a caller who
+// presents nothing is let in.
+func (p *printer) ways(pol model.Policy) (ways []string, anyone bool) {
+	for _, a := range pol.Alternatives {
 		if len(a) == 0 {
 			anyone = true
 			continue
 		}
-		ways = append(ways, needWords(a))
+		words := needWords(a)
+		if !p.API.Meetable(a) {
+			words += " (which no request can meet)"
+		}
+		ways = append(ways, words)
 	}
-	if anyone {
-		return "Anyone, or " + strings.Join(ways, ", or ") + "; who is nil for a caller who is nobody."
+	return ways, anyone
+}
+
+// either joins alternatives: `a or b`, with commas where there are more, or
+// where one holds an "and".
+func either(ways []string) string {
+	if len(ways) == 2 && !strings.Contains(ways[0]+ways[1], " and ") {
+		return ways[0] + " or " + ways[1]
 	}
-	return "Needs " + strings.Join(ways, ", or ") + "."
+	return strings.Join(ways, ", or ")
 }
 
 func needWords(a model.Alternative) string {

@@ -90,6 +90,7 @@ func (p Project) Files() (map[string][]byte, error) {
 }
 
 func (p Project) operations() []projectOperation {
+	words := &printer{Config: Config{API: p.API}}
 	var ops []projectOperation
 	for i := range p.API.Operations {
 		op := &p.API.Operations[i]
@@ -104,7 +105,7 @@ func (p Project) operations() []projectOperation {
 			GoName: op.GoName,
 			Method: op.Method,
 			Path:   oneLine(op.Path),
-			Who:    who(op.Policy),
+			Who:    words.who(op.Policy),
 			Signature: sig + "req " + p.Package + "." + op.GoName + "Request) (" +
 				p.Package + "." + op.GoName + "Response, error)",
 			Arguments: args + "req",
@@ -113,9 +114,9 @@ func (p Project) operations() []projectOperation {
 	return ops
 }
 
-// Stub is the method that service.go lacks for op, to be pasted.
-func Stub(pkg, receiver string, op *model.Operation) string {
-	p := Project{Package: pkg, API: &model.API{Operations: []model.Operation{*op}}}
+// Stub is the method that service.go lacks for an operation of api, to be pasted.
+func Stub(pkg, receiver string, api *model.API, op *model.Operation) string {
+	p := Project{Package: pkg, API: &model.API{Schemes: api.Schemes, Operations: []model.Operation{*op}}}
 	o := p.operations()[0]
 	return fmt.Sprintf("// %s answers %s %s. %s\nfunc (s *%s) %s%s {\n\treturn s.Unimplemented.%s(%s)\n}\n",
 		o.GoName, o.Method, o.Path, o.Who, receiver, o.GoName, o.Signature, o.GoName, o.Arguments)

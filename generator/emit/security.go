@@ -15,7 +15,7 @@ func (p *printer) security(f *jen.File) {
 	for i := range p.API.Operations {
 		op := &p.API.Operations[i]
 		v := p.vars[op.ID]
-		comment(f, v+" is "+audience(op.Policy))
+		comment(f, v+" is "+p.audience(op.Policy))
 		f.Var().Id(v).Op("=").Qual(pkgGate, "Operation").Values(
 			jen.Line().Id("ID").Op(":").Lit(op.ID),
 			jen.Line().Id("Pattern").Op(":").Lit(op.Method+" "+op.Path),
@@ -67,22 +67,18 @@ func (p *printer) security(f *jen.File) {
 }
 
 // audience ends the sentence "createPost is …".
-func audience(p model.Policy) string {
+func (p *printer) audience(pol model.Policy) string {
 	switch {
-	case p.Undeclared:
+	case pol.Undeclared:
 		return "public, because the document says nothing about it and the settings say undeclared: public."
-	case p.Public:
+	case pol.Public:
 		return "public."
 	}
-	var ways []string
-	for _, a := range p.Alternatives {
-		if len(a) == 0 {
-			ways = append(ways, "anyone who presents nothing")
-			continue
-		}
-		ways = append(ways, needWords(a))
+	ways, anyone := p.ways(pol)
+	if anyone {
+		ways = append(ways, "anyone who presents nothing")
 	}
-	return "open to " + strings.Join(ways, ", or ") + "."
+	return "open to " + either(ways) + "."
 }
 
 func policy(p model.Policy) *jen.Statement {

@@ -214,7 +214,8 @@ func (p *printer) handler(f *jen.File, op *model.Operation) {
 }
 
 func param(q *model.Param) *jen.Statement {
-	return jen.Qual(pkgCodec, "Param").ValuesFunc(func(g *jen.Group) {
+	oneALine := jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}
+	return jen.Qual(pkgCodec, "Param").CustomFunc(oneALine, func(g *jen.Group) {
 		g.Id("Name").Op(":").Lit(q.Name)
 		g.Id("In").Op(":").Qual(pkgCodec, map[string]string{
 			"path": "Path", "query": "Query", "header": "Header", "cookie": "Cookie",
@@ -313,7 +314,7 @@ func write(g *jen.Group, r result) {
 		if err != nil {
 			panic(fmt.Sprintf("emit: status %q", r.status)) // analyze lets no other through
 		}
-		status = jen.Lit(n)
+		status = statusCode(n)
 	}
 	args := []jen.Code{jen.Id("w"), jen.Id("r"), status}
 	f := "WriteEmpty"
@@ -340,11 +341,44 @@ func write(g *jen.Group, r result) {
 		g.Add(answer)
 		return
 	}
-	g.Err().Op("=").Qual("errors", "Join").CallFunc(func(g *jen.Group) {
-		for _, h := range hs {
-			g.Line().Qual(pkgCodec, "SetHeader").Call(jen.Id("w"), jen.Lit(h.header.Name), jen.Id("res").Dot(h.field))
-		}
-		g.Line()
-	})
+	set := func(h headerField) *jen.Statement {
+		return jen.Qual(pkgCodec, "SetHeader").Call(jen.Id("w"), jen.Lit(h.header.Name), jen.Id("res").Dot(h.field))
+	}
+	if len(hs) == 1 {
+		g.Err().Op("=").Add(set(hs[0]))
+	} else {
+		g.Err().Op("=").Qual("errors", "Join").CallFunc(func(g *jen.Group) {
+			for _, h := range hs {
+				g.Line().Add(set(h))
+			}
+			g.Line()
+		})
+	}
 	g.If(jen.Err().Op("==").Nil()).Block(answer)
+}
+
+// statusNames are net/http's names for the status codes that documents use.
+var statusNames = map[int]string{
+	200: "StatusOK", 201: "StatusCreated", 202: "StatusAccepted", 203: "StatusNonAuthoritativeInfo",
+	204: "StatusNoContent", 205: "StatusResetContent", 206: "StatusPartialContent", 207: "StatusMultiStatus",
+	300: "StatusMultipleChoices", 301: "StatusMovedPermanently", 302: "StatusFound", 303: "StatusSeeOther",
+	304: "StatusNotModified", 307: "StatusTemporaryRedirect", 308: "StatusPermanentRedirect",
+	400: "StatusBadRequest", 401: "StatusUnauthorized", 402: "StatusPaymentRequired", 403: "StatusForbidden",
+	404: "StatusNotFound", 405: "StatusMethodNotAllowed", 406: "StatusNotAcceptable", 408: "StatusRequestTimeout",
+	409: "StatusConflict", 410: "StatusGone", 411: "StatusLengthRequired", 412: "StatusPreconditionFailed",
+	413: "StatusRequestEntityTooLarge", 414: "StatusRequestURITooLong", 415: "StatusUnsupportedMediaType",
+	416: "StatusRequestedRangeNotSatisfiable", 417: "StatusExpectationFailed", 421: "StatusMisdirectedRequest",
+	422: "StatusUnprocessableEntity", 423: "StatusLocked", 424: "StatusFailedDependency", 425: "StatusTooEarly",
+	426: "StatusUpgradeRequired", 428: "StatusPreconditionRequired", 429: "StatusTooManyRequests",
+	431: "StatusRequestHeaderFieldsTooLarge", 451: "StatusUnavailableForLegalReasons",
+	500: "StatusInternalServerError", 501: "StatusNotImplemented", 502: "StatusBadGateway",
+	503: "StatusServiceUnavailable", 504: "StatusGatewayTimeout", 507: "StatusInsufficientStorage",
+}
+
+// statusCode prints a status as net/http names it.
+func statusCode(n int) *jen.Statement {
+	if name, ok := statusNames[n]; ok {
+		return jen.Qual("net/http", name)
+	}
+	return jen.Lit(n)
 }

@@ -39,7 +39,7 @@ func (p *printer) test(f *jen.File) {
 		f.Func().Params(jen.Id("r").Id("recorder")).Id(op.GoName).Add(recorderSignature(op)).Block(
 			jen.Id("r").Dot("called").Call(jen.Lit(op.ID)),
 			jen.Return(jen.Nil(), jen.Qual(pkgProblem, "New").Call(
-				jen.Qual("net/http", "StatusNotImplemented"), jen.Lit("not_implemented"), jen.Lit("Not implemented"))),
+				jen.Qual("net/http", "StatusNotImplemented"), jen.Lit("not_implemented"), jen.Lit("Not implemented."))),
 		)
 		f.Line()
 	}

@@ -5,9 +5,10 @@ package api
 
 import (
 	"context"
+	"net/http"
+
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/problem"
-	"net/http"
 )
 
 // Service is the application: one method an operation. An error that is a *problem.Error is answered
@@ -17,20 +18,20 @@ type Service interface {
 	//
 	// The newest posts first
 	ListPosts(ctx context.Context, req ListPostsRequest) (ListPostsResponse, error)
-	// CreatePost answers POST /posts. Needs apiKey(posts:write), or basic(posts:write).
+	// CreatePost answers POST /posts. Needs apiKey(posts:write) or basic(posts:write).
 	//
 	// Publish a post, or keep it as a draft
 	CreatePost(ctx context.Context, who gate.Principal, req CreatePostRequest) (CreatePostResponse, error)
-	// GetPost answers GET /posts/{post}. Anyone, or apiKey, or basic; who is nil for a caller who is
+	// GetPost answers GET /posts/{post}. Anyone, or apiKey or basic; who is nil for a caller who is
 	// nobody.
 	//
 	// One post; a draft only for its author
 	GetPost(ctx context.Context, who *gate.Principal, req GetPostRequest) (GetPostResponse, error)
-	// ReplacePost answers PUT /posts/{post}. Needs apiKey(posts:write), or basic(posts:write).
+	// ReplacePost answers PUT /posts/{post}. Needs apiKey(posts:write) or basic(posts:write).
 	//
 	// Rewrite one's own post
 	ReplacePost(ctx context.Context, who gate.Principal, req ReplacePostRequest) (ReplacePostResponse, error)
-	// DeletePost answers DELETE /posts/{post}. Needs apiKey(posts:write), or basic(posts:write).
+	// DeletePost answers DELETE /posts/{post}. Needs apiKey(posts:write) or basic(posts:write).
 	//
 	// Delete one's own post
 	DeletePost(ctx context.Context, who gate.Principal, req DeletePostRequest) (DeletePostResponse, error)
@@ -43,27 +44,27 @@ var _ Service = Unimplemented{}
 
 // ListPosts answers 501.
 func (Unimplemented) ListPosts(ctx context.Context, req ListPostsRequest) (ListPostsResponse, error) {
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 // CreatePost answers 501.
 func (Unimplemented) CreatePost(ctx context.Context, who gate.Principal, req CreatePostRequest) (CreatePostResponse, error) {
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 // GetPost answers 501.
 func (Unimplemented) GetPost(ctx context.Context, who *gate.Principal, req GetPostRequest) (GetPostResponse, error) {
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 // ReplacePost answers 501.
 func (Unimplemented) ReplacePost(ctx context.Context, who gate.Principal, req ReplacePostRequest) (ReplacePostResponse, error) {
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 // DeletePost answers 501.
 func (Unimplemented) DeletePost(ctx context.Context, who gate.Principal, req DeletePostRequest) (DeletePostResponse, error) {
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 // ListPostsRequest is what GET /posts takes.

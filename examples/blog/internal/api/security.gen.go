@@ -12,7 +12,7 @@ var listPosts = gate.Operation{
 	Policy:  gate.Public(),
 }
 
-// createPost is open to apiKey(posts:write), or basic(posts:write).
+// createPost is open to apiKey(posts:write) or basic(posts:write).
 var createPost = gate.Operation{
 	ID:      "createPost",
 	Pattern: "POST /posts",
@@ -20,7 +20,7 @@ var createPost = gate.Operation{
 		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})),
 }
 
-// getPost is open to anyone who presents nothing, or apiKey, or basic.
+// getPost is open to apiKey, or basic, or anyone who presents nothing.
 var getPost = gate.Operation{
 	ID:      "getPost",
 	Pattern: "GET /posts/{post}",
@@ -29,7 +29,7 @@ var getPost = gate.Operation{
 		Or(gate.Require(gate.Need{Scheme: "basic"})),
 }
 
-// replacePost is open to apiKey(posts:write), or basic(posts:write).
+// replacePost is open to apiKey(posts:write) or basic(posts:write).
 var replacePost = gate.Operation{
 	ID:      "replacePost",
 	Pattern: "PUT /posts/{post}",
@@ -37,7 +37,7 @@ var replacePost = gate.Operation{
 		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})),
 }
 
-// deletePost is open to apiKey(posts:write), or basic(posts:write).
+// deletePost is open to apiKey(posts:write) or basic(posts:write).
 var deletePost = gate.Operation{
 	ID:      "deletePost",
 	Pattern: "DELETE /posts/{post}",

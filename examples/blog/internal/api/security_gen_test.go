@@ -5,11 +5,12 @@ package api
 
 import (
 	"context"
+	"net/http"
+	"testing"
+
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/gatetest"
 	"github.com/gatewright/gatewright/runtime/problem"
-	"net/http"
-	"testing"
 )
 
 // TestSecurity asks every operation with every credential state, through the real handler.
@@ -42,25 +43,25 @@ type recorder struct {
 
 func (r recorder) ListPosts(context.Context, ListPostsRequest) (ListPostsResponse, error) {
 	r.called("listPosts")
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 func (r recorder) CreatePost(context.Context, gate.Principal, CreatePostRequest) (CreatePostResponse, error) {
 	r.called("createPost")
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 func (r recorder) GetPost(context.Context, *gate.Principal, GetPostRequest) (GetPostResponse, error) {
 	r.called("getPost")
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 func (r recorder) ReplacePost(context.Context, gate.Principal, ReplacePostRequest) (ReplacePostResponse, error) {
 	r.called("replacePost")
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
 func (r recorder) DeletePost(context.Context, gate.Principal, DeletePostRequest) (DeletePostResponse, error) {
 	r.called("deletePost")
-	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented")
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }

@@ -6,6 +6,8 @@ package api
 import (
 	"context"
 	"errors"
+	"net/http"
+
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/codec"
 	"github.com/gatewright/gatewright/runtime/config"
@@ -15,7 +17,6 @@ import (
 	"github.com/gatewright/gatewright/runtime/schema"
 	"github.com/gatewright/gatewright/runtime/serve"
 	"github.com/gatewright/gatewright/runtime/store"
-	"net/http"
 )
 
 // A version of the runtime that lacks something this file needs does not compile with it.
@@ -112,8 +113,22 @@ type server struct {
 func (s *server) listPosts(w http.ResponseWriter, r *http.Request, vars route.Vars, who *gate.Principal) {
 	var req ListPostsRequest
 	in := codec.New(w, r, vars, s.checks)
-	in.Param(codec.Param{Name: "limit", In: codec.Query, Style: "form", Explode: true, Shape: codec.Shape{Types: []string{"integer"}}, Def: "ListPostsLimit"}, &req.Limit)
-	in.Param(codec.Param{Name: "tag", In: codec.Query, Style: "form", Explode: true, Shape: codec.Shape{Types: []string{"array"}, Items: &codec.Shape{Types: []string{"string"}}}, Def: "ListPostsTag"}, &req.Tag)
+	in.Param(codec.Param{
+		Name:    "limit",
+		In:      codec.Query,
+		Style:   "form",
+		Explode: true,
+		Shape:   codec.Shape{Types: []string{"integer"}},
+		Def:     "ListPostsLimit",
+	}, &req.Limit)
+	in.Param(codec.Param{
+		Name:    "tag",
+		In:      codec.Query,
+		Style:   "form",
+		Explode: true,
+		Shape:   codec.Shape{Types: []string{"array"}, Items: &codec.Shape{Types: []string{"string"}}},
+		Def:     "ListPostsTag",
+	}, &req.Tag)
 	in.Accept("application/json")
 	if err := in.Err(); err != nil {
 		problem.Write(w, r, err)
@@ -123,7 +138,7 @@ func (s *server) listPosts(w http.ResponseWriter, r *http.Request, vars route.Va
 	if err == nil {
 		switch res := res.(type) {
 		case ListPosts200:
-			err = codec.WriteJSON(w, r, 200, "application/json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusOK, "application/json", res.Body)
 		default:
 			err = codec.UnknownResult(res)
 		}
@@ -148,18 +163,16 @@ func (s *server) createPost(w http.ResponseWriter, r *http.Request, vars route.V
 	if err == nil {
 		switch res := res.(type) {
 		case CreatePost201:
-			err = errors.Join(
-				codec.SetHeader(w, "Location", res.Location),
-			)
+			err = codec.SetHeader(w, "Location", res.Location)
 			if err == nil {
-				err = codec.WriteJSON(w, r, 201, "application/json", res.Body)
+				err = codec.WriteJSON(w, r, http.StatusCreated, "application/json", res.Body)
 			}
 		case CreatePost401:
-			err = codec.WriteJSON(w, r, 401, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusUnauthorized, "application/problem+json", res.Body)
 		case CreatePost403:
-			err = codec.WriteJSON(w, r, 403, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusForbidden, "application/problem+json", res.Body)
 		case CreatePost422:
-			err = codec.WriteJSON(w, r, 422, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusUnprocessableEntity, "application/problem+json", res.Body)
 		default:
 			err = codec.UnknownResult(res)
 		}
@@ -172,7 +185,14 @@ func (s *server) createPost(w http.ResponseWriter, r *http.Request, vars route.V
 func (s *server) getPost(w http.ResponseWriter, r *http.Request, vars route.Vars, who *gate.Principal) {
 	var req GetPostRequest
 	in := codec.New(w, r, vars, s.checks)
-	in.Param(codec.Param{Name: "post", In: codec.Path, Required: true, Style: "simple", Shape: codec.Shape{Types: []string{"string"}}, Def: "GetPostPost"}, &req.Post)
+	in.Param(codec.Param{
+		Name:     "post",
+		In:       codec.Path,
+		Required: true,
+		Style:    "simple",
+		Shape:    codec.Shape{Types: []string{"string"}},
+		Def:      "GetPostPost",
+	}, &req.Post)
 	in.Accept("application/json")
 	if err := in.Err(); err != nil {
 		problem.Write(w, r, err)
@@ -182,9 +202,9 @@ func (s *server) getPost(w http.ResponseWriter, r *http.Request, vars route.Vars
 	if err == nil {
 		switch res := res.(type) {
 		case GetPost200:
-			err = codec.WriteJSON(w, r, 200, "application/json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusOK, "application/json", res.Body)
 		case GetPost404:
-			err = codec.WriteJSON(w, r, 404, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusNotFound, "application/problem+json", res.Body)
 		default:
 			err = codec.UnknownResult(res)
 		}
@@ -197,7 +217,14 @@ func (s *server) getPost(w http.ResponseWriter, r *http.Request, vars route.Vars
 func (s *server) replacePost(w http.ResponseWriter, r *http.Request, vars route.Vars, who *gate.Principal) {
 	var req ReplacePostRequest
 	in := codec.New(w, r, vars, s.checks)
-	in.Param(codec.Param{Name: "post", In: codec.Path, Required: true, Style: "simple", Shape: codec.Shape{Types: []string{"string"}}, Def: "GetPostPost"}, &req.Post)
+	in.Param(codec.Param{
+		Name:     "post",
+		In:       codec.Path,
+		Required: true,
+		Style:    "simple",
+		Shape:    codec.Shape{Types: []string{"string"}},
+		Def:      "GetPostPost",
+	}, &req.Post)
 	in.Body(codec.Body{Required: true, Contents: []codec.Content{
 		{MediaType: "application/json", Kind: codec.JSON, Def: "NewPost", Into: &req.Body},
 	}})
@@ -210,11 +237,11 @@ func (s *server) replacePost(w http.ResponseWriter, r *http.Request, vars route.
 	if err == nil {
 		switch res := res.(type) {
 		case ReplacePost200:
-			err = codec.WriteJSON(w, r, 200, "application/json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusOK, "application/json", res.Body)
 		case ReplacePost403:
-			err = codec.WriteJSON(w, r, 403, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusForbidden, "application/problem+json", res.Body)
 		case ReplacePost404:
-			err = codec.WriteJSON(w, r, 404, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusNotFound, "application/problem+json", res.Body)
 		default:
 			err = codec.UnknownResult(res)
 		}
@@ -227,7 +254,14 @@ func (s *server) replacePost(w http.ResponseWriter, r *http.Request, vars route.
 func (s *server) deletePost(w http.ResponseWriter, r *http.Request, vars route.Vars, who *gate.Principal) {
 	var req DeletePostRequest
 	in := codec.New(w, r, vars, s.checks)
-	in.Param(codec.Param{Name: "post", In: codec.Path, Required: true, Style: "simple", Shape: codec.Shape{Types: []string{"string"}}, Def: "GetPostPost"}, &req.Post)
+	in.Param(codec.Param{
+		Name:     "post",
+		In:       codec.Path,
+		Required: true,
+		Style:    "simple",
+		Shape:    codec.Shape{Types: []string{"string"}},
+		Def:      "GetPostPost",
+	}, &req.Post)
 	if err := in.Err(); err != nil {
 		problem.Write(w, r, err)
 		return
@@ -236,11 +270,11 @@ func (s *server) deletePost(w http.ResponseWriter, r *http.Request, vars route.V
 	if err == nil {
 		switch res := res.(type) {
 		case DeletePost204:
-			err = codec.WriteEmpty(w, r, 204)
+			err = codec.WriteEmpty(w, r, http.StatusNoContent)
 		case DeletePost403:
-			err = codec.WriteJSON(w, r, 403, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusForbidden, "application/problem+json", res.Body)
 		case DeletePost404:
-			err = codec.WriteJSON(w, r, 404, "application/problem+json", res.Body)
+			err = codec.WriteJSON(w, r, http.StatusNotFound, "application/problem+json", res.Body)
 		default:
 			err = codec.UnknownResult(res)
 		}
