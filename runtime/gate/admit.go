@@ -57,7 +57,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request, op *Operation) (who
 	}
 	d := Decide(p.policy, states)
 	if !d.Allowed {
-		refuse(w, r, d, challenges(d, checks), report(op, checks))
+		refuse(w, r, d, challenges(d, checks), report(op, checks, d.Lacking))
 		return nil, false
 	}
 	if d.Principal != nil {
@@ -178,7 +178,7 @@ func panicked(ctx context.Context, scheme string, v any) error {
 }
 
 // report says for the log which schemes were tried and what came of each.
-func report(op *Operation, checks []check) error {
+func report(op *Operation, checks []check, lacking []Need) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "operation %s", op.ID)
 	for _, c := range checks {
@@ -188,6 +188,11 @@ func report(op *Operation, checks []check) error {
 		}
 		if c.err != nil {
 			fmt.Fprintf(&b, " (%v)", c.err)
+		}
+		for _, n := range lacking {
+			if n.Scheme == c.Name {
+				fmt.Fprintf(&b, " and lacks the scopes %q", n.missing(c.Identity))
+			}
 		}
 	}
 	return errors.New(b.String())
@@ -244,7 +249,23 @@ func refuse(w http.ResponseWriter, r *http.Request, d Decision, challenges []str
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", seconds(retryUnavailable))
 	}
-	problem.Write(w, r, &problem.Error{Status: d.Status, Code: d.Code, Title: titles[d.Code], Header: h, Cause: cause})
+	problem.Write(w, r, &problem.Error{Status: d.Status, Code: d.Code, Title: titles[d.Code], Detail: detail(d.Lacking), Header: h, Cause: cause})
+}
+
+// detail names the scopes that lacking asks for, which are no secret: they
+// stand in the document.
+func detail(lacking []Need) string {
+	var scopes Scopes
+	for _, n := range lacking {
+		scopes = scopes.with(n.Scopes)
+	}
+	switch len(scopes) {
+	case 0:
+		return ""
+	case 1:
+		return "It needs the scope " + scopes[0] + "."
+	}
+	return "It needs the scopes " + strings.Join(scopes, ", ") + "."
 }
 
 // seconds writes d in whole seconds, rounded up, at least one.

@@ -218,8 +218,17 @@ func agree(x, y Identity) bool {
 		(x.Client == nil || y.Client == nil || x.Client.ID == y.Client.ID)
 }
 
-func (n Need) heldBy(id Identity) bool {
-	return !slices.ContainsFunc(n.Scopes, func(scope string) bool { return !id.Scopes.Has(scope) })
+func (n Need) heldBy(id Identity) bool { return len(n.missing(id)) == 0 }
+
+// missing returns the scopes of n that id does not hold.
+func (n Need) missing(id Identity) []string {
+	var scopes []string
+	for _, scope := range n.Scopes {
+		if !id.Scopes.Has(scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes
 }
 
 // lacking returns the needs whose scopes are not held.

@@ -13,13 +13,17 @@ import (
 var ambient = []string{"basic", "digest", "negotiate", "ntlm"}
 
 // originMissing tells whether a credential from p, good as it is, does not
-// count because a page of another site may have sent it. origin is our own.
+// count because a page of another site may have sent it. origin is our own,
+// empty where it was not configured.
 //
 // A cookie counts for an unsafe method only with proof. Certificates and what
 // browsers send in Authorization by themselves do not count where a header
 // says another site, whatever the method: programs send no such header. All
 // other credentials are put into a request by who knows them.
 func originMissing(r *http.Request, p Place, origin string) bool {
+	if origin == "" {
+		origin = hostOrigin(r.Host)
+	}
 	switch {
 	case p.In == InCookie:
 		return !isSafe(r.Method) && !provesOrigin(r.Header, origin)
@@ -27,6 +31,17 @@ func originMissing(r *http.Request, p Place, origin string) bool {
 		return deniesOrigin(r.Header, origin)
 	}
 	return false
+}
+
+// hostOrigin is the origin that a browser gives to the pages of host, a Host
+// header: it has no scheme, and everything here is served over TLS. Browsers
+// let no page choose the Host of a request, and the credentials that they send
+// by themselves are those of that very host.
+func hostOrigin(host string) string {
+	if host == "" {
+		return ""
+	}
+	return "https://" + strings.TrimSuffix(strings.ToLower(host), ":443")
 }
 
 // isSafe tells whether a method changes nothing (RFC 9110, section 9.2.1).

@@ -17,8 +17,8 @@ type Config struct {
 	// are read once.
 	Operations []*Operation
 	// PublicOrigin is the origin under which browsers reach the server, such
-	// as https://blog.example. Where it is empty no Origin header proves
-	// anything, and only Sec-Fetch-Site does.
+	// as https://blog.example. Where it is empty it is https:// and the Host
+	// of the request, which the server in front of the gate has to check.
 	PublicOrigin string
 }
 
