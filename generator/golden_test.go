@@ -2,8 +2,10 @@ package generator
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -28,9 +30,14 @@ func TestCases(t *testing.T) {
 	for _, doc := range docs {
 		dir := filepath.Dir(doc)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			res, err := Generate(t.Context(), Config{Dir: dir, Settings: Settings{
-				Document: "openapi.yaml", Package: "api", Output: "internal/golden", Undeclared: "error",
-			}})
+			settings := Settings{Document: "openapi.yaml", Package: "api", Undeclared: "error"}
+			if s, err := ReadSettings(filepath.Join(dir, SettingsFile)); err == nil {
+				settings = s
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+			settings.Output = "internal/golden"
+			res, err := Generate(t.Context(), Config{Dir: dir, Settings: settings})
 			if err != nil {
 				t.Fatalf("Generate = %v %+v", err, res.Diagnostics)
 			}
