@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -63,7 +64,9 @@ type Store struct {
 
 // Open opens the file at path and brings its tables up to date. Where there is
 // no file it makes one that its owner alone may read (mode 0600, as are the
-// -wal and -shm files beside it); the folder must exist. All changes are on
+// -wal and -shm files beside it); the folder must exist. It refuses a file that
+// group or others may read, write or execute (on Windows, which has no such
+// mode, this is not checked): who can write it can make themselves a key. All changes are on
 // disk when a call returns. The file may hold tables of the application too:
 // those of this package begin with gatewright_.
 func Open(ctx context.Context, path string) (*Store, error) {
@@ -101,16 +104,41 @@ func checkPath(path string) error {
 }
 
 // create makes an empty file for SQLite to fill, which by itself would make
-// one that others can read. The files beside it get the mode of this one.
+// one that others can read. The files beside it get the mode of this one. A
+// file that is there already must be as closed.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		return checkModes(path)
 	}
 	if err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+// checkModes refuses a file that is open to others, and closes those beside it,
+// which SQLite may have made when the file was still open to them.
+func checkModes(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("%s is open to group or others (mode %04o): run chmod 600 %s", path, mode, path)
+	}
+	for _, beside := range []string{path + "-wal", path + "-shm"} {
+		if err := os.Chmod(beside, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func open(ctx context.Context, path string) (*Store, error) {

@@ -181,6 +181,9 @@ func TestApplicationTables(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "server.db")
 	db := raw(t, path)
 	mustExec(t, db, "CREATE TABLE posts (id INTEGER PRIMARY KEY); INSERT INTO posts VALUES (7)")
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
