@@ -125,6 +125,41 @@ func TestKeyOfAnotherSchemeIsNotCounted(t *testing.T) {
 	}
 }
 
+// TestSchemesShareHeader: where two schemes have their keys in one header, a key
+// of either is let in any number of times, and neither the key nor its address
+// comes closer to a limit.
+func TestSchemesShareHeader(t *testing.T) {
+	for _, schemes := range [][]string{{"apiKey"}, {"other"}, nil} {
+		f := setup(t, func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1} })
+		key, _ := f.create(t, apikey.CreateRequest{Schemes: schemes})
+		op := &gate.Operation{ID: "op", Pattern: "GET /", Policy: gate.Require(gate.Need{Scheme: "apiKey"}).Or(gate.Require(gate.Need{Scheme: "other"}))}
+		g, err := gate.New(gate.Config{
+			Schemes:        []gate.Scheme{{Name: "apiKey", Places: []gate.Place{header}}, {Name: "other", Places: []gate.Place{header}}},
+			Authenticators: map[string]gate.Authenticator{"apiKey": f.keys.Scheme("apiKey", header), "other": f.keys.Scheme("other", header)},
+			Operations:     []*gate.Operation{op},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(key string) int {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = home
+			r.Header.Set("X-Api-Key", key)
+			w := httptest.NewRecorder()
+			g.Admit(w, r, op)
+			return w.Code
+		}
+		for i := range 5 {
+			if status := ask(key); status != 200 {
+				t.Fatalf("key of %q: request %d = %d, want 200", schemes, i, status)
+			}
+		}
+		if _, err := f.verify(home, wrongSecret(key)); !errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("key of %q: the first failure = %v, want ErrInvalid", schemes, err)
+		}
+	}
+}
+
 // TestSchemeRefuses: what cannot be verified is refused, and says why.
 func TestSchemeRefuses(t *testing.T) {
 	f := setup(t, nil)
