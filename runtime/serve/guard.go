@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ import (
 type guard struct {
 	handler  http.Handler
 	logger   *slog.Logger
-	host     string   // of the public URL, with its port unless that is 443
+	hosts    []string // what browsers may send for the public URL
 	local    []string // in development: more hosts, with any port
 	hsts     bool
 	maxBytes int64
@@ -28,9 +29,13 @@ func newGuard(cfg config.Config, logger *slog.Logger, h http.Handler) *guard {
 	g := &guard{
 		handler:  h,
 		logger:   logger,
-		host:     strings.TrimPrefix(cfg.PublicURL, "https://"),
+		hosts:    []string{strings.TrimPrefix(cfg.PublicURL, "https://")},
 		hsts:     !cfg.Dev && !tlsconf.IsLoopback(hostname(cfg.PublicURL)),
 		maxBytes: cfg.Limits.BodyBytes,
+	}
+	// The public URL has its port unless that is 443, and 443 may be said.
+	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Port() == "" {
+		g.hosts = append(g.hosts, u.Host+":443")
 	}
 	if cfg.Dev || cfg.TLS.Dev {
 		g.local = append(localNames(), hostname(cfg.PublicURL))
@@ -72,7 +77,7 @@ func (g *guard) setHeader(h http.Header) {
 // point here (DNS rebinding) is none.
 func (g *guard) knows(host string) bool {
 	host = strings.ToLower(host)
-	if strings.TrimSuffix(host, ":443") == g.host {
+	if slices.Contains(g.hosts, host) {
 		return true
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")

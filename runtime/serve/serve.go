@@ -55,9 +55,11 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler) error {
 	}
 
 	slog.SetDefault(logger)
-	attrs := []any{slog.String("public_url", cfg.PublicURL), slog.Bool("development", cfg.Dev)}
-	if authority != "" {
-		attrs = append(attrs, slog.String("authority", authority))
+	attrs := []any{slog.String("public_url", cfg.PublicURL)}
+	if authority == "" {
+		attrs = append(attrs, slog.String("tls", "files"))
+	} else {
+		attrs = append(attrs, slog.String("tls", "development"), slog.String("authority", authority))
 	}
 	logger.Info("listening on https://"+listener.Addr().String(), attrs...)
 	if cfg.Listening != nil {

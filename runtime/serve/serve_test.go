@@ -225,6 +225,7 @@ func TestServes(t *testing.T) {
 		}
 	}
 	s.log.await(t, "listening on https://"+s.address)
+	s.log.await(t, "tls=files")
 	s.stop()
 	if err := s.wait(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
@@ -303,6 +304,7 @@ func TestDevelopmentCertificate(t *testing.T) {
 	s := start(t, http.HandlerFunc(hello), func(c *config.Config) {
 		c.PublicURL, c.TLS, c.Dev = "https://localhost:8443", config.TLS{Dev: true}, true
 	})
+	s.log.await(t, "tls=development")
 	base, err := os.UserConfigDir()
 	check(t, err)
 	authority, err := os.ReadFile(filepath.Join(base, "gatewright", "ca", "ca.pem"))
