@@ -206,9 +206,15 @@ func (d *draft) checkCertificate(host string) {
 	}
 }
 
+// makeSecret is the hint for a secret that is not there yet. The first command
+// needs nothing that a Unix system may lack.
+func makeSecret(file string) string {
+	return "head -c 32 /dev/urandom | base64 > " + file + "; chmod 600 " + file + " (or openssl rand -base64 32) makes a secret"
+}
+
 func (d *draft) checkSecrets() {
 	if len(d.Secrets)+len(d.secretFiles) == 0 {
-		d.missing("secret_file", "openssl rand -base64 32 makes a secret; or set "+envSecret)
+		d.missing("secret_file", makeSecret("server.secret")+"; or set "+envSecret)
 	}
 	for i, s := range d.Secrets {
 		err := secret.CheckKey(s)

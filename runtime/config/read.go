@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -246,7 +247,11 @@ func (d *draft) readSecrets(getenv func(string) string) {
 	for _, path := range d.secretFiles {
 		value, err := secret.File(path)
 		if err != nil {
-			d.wrong("secret_file", strings.TrimPrefix(err.Error(), "secret: "), "openssl rand -base64 32 makes a secret")
+			hint := ""
+			if errors.Is(err, fs.ErrNotExist) {
+				hint = makeSecret(path)
+			}
+			d.wrong("secret_file", strings.TrimPrefix(err.Error(), "secret: "), hint)
 			continue
 		}
 		d.Secrets = append(d.Secrets, value)

@@ -132,7 +132,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"certificate for another host", tls("{cert: other-cert.pem, key: other-key.pem}"), nil, "not for localhost"},
 		{"key open to others", tls("{cert: cert.pem, key: loose.key}"), nil, "chmod 600"},
 
-		{"secret missing", strings.Replace(good, "secret_file: server.secret", "", 1), nil, "secret_file: is missing"},
+		{"secret missing", strings.Replace(good, "secret_file: server.secret", "", 1), nil, "secret_file: is missing\n\thead -c 32 /dev/urandom | base64 > server.secret; chmod 600 server.secret"},
 		{"secret in the file", good + "secret: abc\n", nil, "does not stand in this file"},
 		{"secret short", secretFile("short.secret"), nil, "31 bytes"},
 		{"secret a sample", secretFile("sample.secret"), nil, "sample value"},
@@ -231,7 +231,7 @@ func TestCheck(t *testing.T) {
 		want string
 	}{
 		"development":      {func(c *Config) { c.Dev, c.Listen = true, ":1" }, "development switch"},
-		"secret":           {func(c *Config) { c.Secrets = nil }, "secret_file: is missing"},
+		"secret":           {func(c *Config) { c.Secrets = nil }, "secret_file: is missing\n\thead -c 32 /dev/urandom | base64 > server.secret; chmod 600 server.secret"},
 		"short secret":     {func(c *Config) { c.Secrets = []secret.Value{secret.New("abc")} }, "3 bytes"},
 		"below zero":       {func(c *Config) { c.Limits.IdleTime = -1 }, "below zero"},
 		"grace below zero": {func(c *Config) { c.Shutdown.Grace = -1 }, "below zero"},
