@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gatewright/gatewright/internal/testenv"
 )
 
 var discard = log.New(io.Discard, "", 0)
@@ -268,7 +270,7 @@ func TestAuthorityCannotVouchForOthers(t *testing.T) {
 	})
 	t.Run("openssl agrees", func(t *testing.T) {
 		if _, err := exec.LookPath("openssl"); err != nil {
-			t.Skip("there is no openssl on this machine")
+			testenv.Skip(t, "there is no openssl on this machine")
 		}
 		forged, _ := forge(t, a.cert, a.key, func(c *x509.Certificate) { c.DNSNames = []string{"example.com"} })
 		good, err := a.Leaf("localhost")
@@ -325,7 +327,7 @@ func TestTLSConfigServes(t *testing.T) {
 func askWithCurl(t *testing.T, a *Authority, address string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl on this machine")
+		testenv.Skip(t, "there is no curl on this machine")
 	}
 	output, err := exec.Command("curl", "--silent", "--show-error", "--http1.1", "--noproxy", "*", "--cacert", a.CertFile(), "https://"+address+"/").CombinedOutput()
 	if err != nil || string(output) != "hello" {
