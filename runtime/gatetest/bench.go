@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/schema"
 )
 
 // A bench holds a handler and all that it takes to ask it.
@@ -19,14 +20,22 @@ type bench struct {
 	ring    *keyring
 	fakes   map[string]*Fake  // by scheme; schemes without one take keys
 	papers  map[string]*paper // those made so far
-	ran     []string          // operations that ran since the last request began
+	ran     []call            // operations that ran since the last request began
+	checks  *schema.Program   // nil where the API has none
+	unsure  map[string]bool   // operations whose handler no request was seen to reach, by ID
 	errs    []error           // what kept a probe from being made
 	quiet   *slog.Logger      // the default logger before
 }
 
+// A call is one run of an operation.
+type call struct {
+	operation string
+	who       *gate.Principal
+}
+
 // newBench builds the handler, which verifies keys with those of ring.
 func newBench(api API, ring *keyring) (*bench, error) {
-	b := &bench{api: api, ring: ring, fakes: make(map[string]*Fake), papers: make(map[string]*paper)}
+	b := &bench{api: api, ring: ring, fakes: make(map[string]*Fake), papers: make(map[string]*paper), unsure: make(map[string]bool)}
 	var errs []error
 	for _, s := range api.Schemes {
 		switch {
@@ -43,6 +52,12 @@ func newBench(api API, ring *keyring) (*bench, error) {
 			}
 		}
 	}
+	if api.Checks != "" {
+		var err error
+		if b.checks, err = schema.Compile([]byte(api.Checks)); err != nil {
+			errs = append(errs, fmt.Errorf("gatetest: checks: %w", err))
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -55,7 +70,7 @@ func newBench(api API, ring *keyring) (*bench, error) {
 		}
 	}
 	var err error
-	b.handler, err = api.New(auth, func(operation string) { b.ran = append(b.ran, operation) })
+	b.handler, err = api.New(auth, func(operation string, who *gate.Principal) { b.ran = append(b.ran, call{operation, who}) })
 	if err == nil && b.handler == nil {
 		err = errors.New("gatetest: New returned no handler")
 	}
@@ -91,6 +106,31 @@ func (b *bench) checkRoutes() []error {
 	}
 	for _, p := range slices.Sorted(maps.Keys(there)) {
 		errs = append(errs, fmt.Errorf("the document has no route %s", p))
+	}
+	return errs
+}
+
+// checkDeclared compares the server's security schemes with the document's.
+func (b *bench) checkDeclared() []error {
+	var errs []error
+	for _, s := range b.api.Schemes {
+		i := slices.IndexFunc(b.api.Declared, func(d gate.Scheme) bool { return d.Name == s.Name })
+		if i < 0 {
+			errs = append(errs, fmt.Errorf("scheme %q is not declared", s.Name))
+			continue
+		}
+		if got := b.api.Declared[i].Places; !slices.Equal(got, s.Places) {
+			errs = append(errs, fmt.Errorf("scheme %q is declared with the places %v, want %v", s.Name, got, s.Places))
+		}
+	}
+	for i, d := range b.api.Declared {
+		named := func(name string) bool { return name == d.Name }
+		if !slices.ContainsFunc(b.api.Schemes, func(s Scheme) bool { return named(s.Name) }) {
+			errs = append(errs, fmt.Errorf("the document has no scheme %q", d.Name))
+		}
+		if slices.ContainsFunc(b.api.Declared[:i], func(before gate.Scheme) bool { return named(before.Name) }) {
+			errs = append(errs, fmt.Errorf("scheme %q is declared twice", d.Name))
+		}
 	}
 	return errs
 }

@@ -12,6 +12,7 @@ package gatetest
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gatewright/gatewright/runtime/gate"
@@ -22,10 +23,17 @@ import (
 type API struct {
 	Schemes    []Scheme
 	Operations []Operation
+	// Declared are the schemes that the server is built with: those of
+	// Schemes, with the same places in the same order.
+	Declared []gate.Scheme
+	// Checks is the JSON Schema document that the server validates by. Run
+	// tells by it whether the body of a sample is valid. "" for none.
+	Checks string
 	// New builds the real handler with one authenticator for each of
-	// Schemes, by name. Whatever answers an operation must call called with
-	// the operation's ID each time it runs.
-	New func(auth map[string]gate.Authenticator, called func(operation string)) (http.Handler, error)
+	// Schemes, by name. Whatever answers an operation must call called each
+	// time it runs, with the operation's ID and who it was told calls (nil for
+	// nobody, or if it is not told), and must have 501 answered.
+	New func(auth map[string]gate.Authenticator, called func(operation string, who *gate.Principal)) (http.Handler, error)
 }
 
 // A Scheme is one of the document's security schemes.
@@ -48,6 +56,12 @@ type Operation struct {
 	// met, and in it all needs. One without needs is for who presents nothing.
 	Alternatives [][]Need
 	HasBody      bool
+	// Sample is a request that the operation's schemas take, of required
+	// parts alone; none where it is not known. It holds no credentials.
+	Sample Request
+	// Wrong is a request that they refuse, where Sample has nothing to leave
+	// out; none where it is not known.
+	Wrong Request
 }
 
 // A Need is one scheme and the scopes that its credential must hold.
@@ -61,7 +75,13 @@ type Need struct {
 // alternative complete, in part and short of a scope, and more. Of every
 // refusal it checks the status, the problem's code, the challenges, that
 // nothing may be cached, that the operation did not run and that no byte of the
-// body was read. It checks that the handler's routes are the document's.
+// body was read. Whoever is let in with the operation's Sample must have that
+// operation run, and no other, once, and it must be told who calls. With a part
+// of the Sample missing it must not run. The handler's routes and schemes must
+// be the document's.
+//
+// An operation without a Sample, or with one that it refuses as it may refuse a
+// wrong example, is not seen to run: Run logs which these are.
 //
 // Each check is a subtest: TestSecurity/createPost/expired_key.
 func Run(t *testing.T, api API) {
@@ -81,6 +101,11 @@ func Run(t *testing.T, api API) {
 			t.Error(err)
 		}
 	})
+	t.Run("schemes", func(t *testing.T) {
+		for _, err := range b.checkDeclared() {
+			t.Error(err)
+		}
+	})
 	for _, op := range api.Operations {
 		t.Run(op.ID, func(t *testing.T) {
 			for _, p := range b.probes(op) {
@@ -91,5 +116,15 @@ func Run(t *testing.T, api API) {
 				})
 			}
 		})
+	}
+	var unsure []string
+	for _, op := range api.Operations {
+		if b.unsure[op.ID] {
+			unsure = append(unsure, op.ID)
+		}
+	}
+	if len(unsure) > 0 {
+		t.Logf("%d of %d operations have no sample request that they take, so it was not seen that their own handler runs: %s",
+			len(unsure), len(api.Operations), strings.Join(unsure, ", "))
 	}
 }

@@ -64,15 +64,32 @@ type server struct {
 	patterns map[string]string // by operation; others as the document says
 	extra    []*gate.Operation // routes that the document lacks
 	auth     func(map[string]gate.Authenticator)
-	wrap     func(h http.Handler, called func(string)) http.Handler
-	unlisted bool // the handler does not list its routes
+	wrap     func(h http.Handler, called func(string, *gate.Principal)) http.Handler
+	unlisted bool                                                 // the handler does not list its routes
+	sampled  []string                                             // operations with a sample; nil: all that have one
+	declared []gate.Scheme                                        // nil: as the document says
+	handlers map[string]route.Handler                             // by operation, in place of its own
+	swaps    map[string]string                                    // by operation, the one whose handler it has
+	tell     func(op string, who *gate.Principal) *gate.Principal // who an operation is told calls
+	unread   string                                               // an operation that checks nothing
+	twice    bool                                                 // each operation runs twice
 }
 
 func (s *server) api() API {
-	return API{Schemes: schemes, Operations: operations, New: s.new}
+	ops := slices.Clone(operations)
+	for i := range ops {
+		if s.sampled == nil || slices.Contains(s.sampled, ops[i].ID) {
+			ops[i].Sample, ops[i].Wrong = samples[ops[i].ID], wrongs[ops[i].ID]
+		}
+	}
+	named := s.declared
+	if named == nil {
+		named = declared()
+	}
+	return API{Schemes: schemes, Operations: ops, Declared: named, Checks: checks, New: s.new}
 }
 
-func (s *server) new(auth map[string]gate.Authenticator, called func(string)) (http.Handler, error) {
+func (s *server) new(auth map[string]gate.Authenticator, called func(string, *gate.Principal)) (http.Handler, error) {
 	var ops []*gate.Operation
 	for _, o := range operations {
 		pattern, ok := s.patterns[o.ID]
@@ -84,10 +101,7 @@ func (s *server) new(auth map[string]gate.Authenticator, called func(string)) (h
 	ops = append(ops, s.extra...)
 	var entries []route.Entry
 	for _, op := range ops {
-		entries = append(entries, route.Entry{Operation: op, Handle: func(w http.ResponseWriter, r *http.Request, _ route.Vars, _ *gate.Principal) {
-			called(op.ID)
-			w.WriteHeader(http.StatusNoContent)
-		}})
+		entries = append(entries, route.Entry{Operation: op, Handle: s.handler(op.ID, called)})
 	}
 	if s.auth != nil {
 		s.auth(auth)
@@ -108,6 +122,32 @@ func (s *server) new(auth map[string]gate.Authenticator, called func(string)) (h
 		return s.wrap(table, called), nil
 	}
 	return listed{s.wrap(table, called), table}, nil
+}
+
+// handler returns what answers an operation.
+func (s *server) handler(op string, called func(string, *gate.Principal)) route.Handler {
+	tell := func(op string, who *gate.Principal) {
+		if s.tell != nil {
+			who = s.tell(op, who)
+		}
+		called(op, who)
+		if s.twice {
+			called(op, who)
+		}
+	}
+	if h := s.handlers[op]; h != nil {
+		return h
+	}
+	if by, ok := s.swaps[op]; ok {
+		return serves(by, tell)
+	}
+	if s.unread == op {
+		return func(w http.ResponseWriter, r *http.Request, _ route.Vars, who *gate.Principal) {
+			tell(op, who)
+			w.WriteHeader(http.StatusNotImplemented)
+		}
+	}
+	return serves(op, tell)
 }
 
 // listed is a handler that lists the routes of a table.
@@ -134,6 +174,9 @@ func complaints(t *testing.T, api API, ring *keyring) []string {
 	var failed []string
 	if len(b.checkRoutes()) > 0 {
 		failed = append(failed, "routes")
+	}
+	if len(b.checkDeclared()) > 0 {
+		failed = append(failed, "schemes")
 	}
 	for _, op := range api.Operations {
 		for _, p := range b.probes(op) {
@@ -183,8 +226,8 @@ func (a noRecord) Verify(ctx context.Context, r *http.Request, c gate.Credential
 
 // before wraps the table in a handler that does something first, and answers
 // the request itself if that returns true.
-func before(f func(w http.ResponseWriter, r *http.Request, called func(string)) bool) func(http.Handler, func(string)) http.Handler {
-	return func(h http.Handler, called func(string)) http.Handler {
+func before(f func(w http.ResponseWriter, r *http.Request, called func(string, *gate.Principal)) bool) func(http.Handler, func(string, *gate.Principal)) http.Handler {
+	return func(h http.Handler, called func(string, *gate.Principal)) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !f(w, r, called) {
 				h.ServeHTTP(w, r)
@@ -194,8 +237,8 @@ func before(f func(w http.ResponseWriter, r *http.Request, called func(string)) 
 }
 
 // after has the table's answer changed.
-func after(f func(h http.Header, status int) int) func(http.Handler, func(string)) http.Handler {
-	return func(h http.Handler, _ func(string)) http.Handler {
+func after(f func(h http.Header, status int) int) func(http.Handler, func(string, *gate.Principal)) http.Handler {
+	return func(h http.Handler, _ func(string, *gate.Principal)) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(&changing{w, f}, r)
 		})
@@ -250,17 +293,19 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 		}, "routes"},
 		{"route moved", func(s *server) { s.patterns = map[string]string{"never": "GET /v1/ever"} }, "routes"},
 		{"route shadowed", func(s *server) {
-			s.extra = []*gate.Operation{{ID: "back", Pattern: "GET /v1/posts/7", Policy: gate.Public()}}
+			s.extra = []*gate.Operation{{ID: "back", Pattern: "GET /v1/posts/abcdefgh", Policy: gate.Public()}}
 		}, "getPost/no_credential"},
 		{"routes not listed", func(s *server) {
 			s.unlisted = true
-			s.wrap = before(func(http.ResponseWriter, *http.Request, func(string)) bool { return false })
+			s.wrap = before(func(http.ResponseWriter, *http.Request, func(string, *gate.Principal)) bool { return false })
 		}, "routes"},
 		{"HEAD left open", func(s *server) {
-			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool { return r.Method == "HEAD" })
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string, *gate.Principal)) bool {
+				return r.Method == "HEAD"
+			})
 		}, "getPost/HEAD_no_credential"},
 		{"method override", func(s *server) {
-			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string, *gate.Principal)) bool {
 				if r.Method == "TRACE" || r.Method == "PUT" {
 					r.Method = "GET"
 				}
@@ -268,14 +313,14 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 			})
 		}, "listPosts/method_PUT"},
 		{"body read first", func(s *server) {
-			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string, *gate.Principal)) bool {
 				_, _ = io.ReadAll(r.Body)
 				return false
 			})
 		}, "createPost/no_credential"},
 		{"operation run before the refusal", func(s *server) {
-			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
-				called("getPost")
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string, *gate.Principal)) bool {
+				called("getPost", nil)
 				return false
 			})
 		}, "getPost/no_credential"},
@@ -319,13 +364,13 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 			s.auth = func(a map[string]gate.Authenticator) { a["key"] = trusting{a["key"], gate.ErrInvalid, errDown} }
 		}, "comment/backend_down_key"},
 		{"origin not asked for", func(s *server) {
-			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string, *gate.Principal)) bool {
 				r.Header.Set("Sec-Fetch-Site", "same-origin")
 				return false
 			})
 		}, "createPost/login_without_origin"},
 		{"first of two headers taken", func(s *server) {
-			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string)) bool {
+			s.wrap = before(func(w http.ResponseWriter, r *http.Request, called func(string, *gate.Principal)) bool {
 				if all := r.Header["X-Api-Key"]; len(all) > 1 {
 					r.Header["X-Api-Key"] = all[:1]
 				}

@@ -3,6 +3,7 @@ package gatetest
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gatewright/gatewright/runtime/gate"
 )
@@ -30,6 +31,8 @@ type outcome struct {
 	in     bool
 	status int    // of a refusal
 	code   string // of a refusal
+	// Who is let in; all empty for nobody.
+	via, user, client string // via joins the schemes' names: login+apiKey
 }
 
 var (
@@ -112,7 +115,10 @@ func judge(schemes []Scheme, op Operation, papers []sent, method, site string) o
 		}
 		short = append(short, judgeAlternative(schemes, needs, papers, claimants, method, site))
 	}
-	for _, o := range []outcome{letIn, originMissing, identitiesDiffer, scopeMissing} {
+	if i := slices.IndexFunc(short, func(o outcome) bool { return o.in }); i >= 0 {
+		return short[i]
+	}
+	for _, o := range []outcome{originMissing, identitiesDiffer, scopeMissing} {
 		if slices.Contains(short, o) {
 			return o
 		}
@@ -157,7 +163,7 @@ func judgeAlternative(schemes []Scheme, needs []Need, papers []sent, claimants f
 	case !scopes:
 		return scopeMissing
 	}
-	return letIn
+	return outcome{in: true, via: names(needs), user: strings.Join(users, ""), client: strings.Join(clients, "")}
 }
 
 // say gives a scheme's verdict on a paper that lies in its place.

@@ -14,12 +14,16 @@ import (
 type list struct {
 	b      *bench
 	op     Operation
+	sample Request // none where op has none that reaches it
 	probes []probe
 }
 
 // probes returns every request that op is asked with.
 func (b *bench) probes(op Operation) []probe {
 	l := &list{b: b, op: op}
+	if b.reaches(op, op.Sample) {
+		l.sample = op.Sample
+	}
 	l.add("no_credential")
 	l.elsewhere()
 	if op.Public {
@@ -36,6 +40,7 @@ func (b *bench) probes(op Operation) []probe {
 		}
 	}
 	l.head()
+	l.wrong()
 	l.otherMethod()
 	return l.probes
 }
@@ -49,7 +54,7 @@ func (l *list) add(name string, papers ...sent) {
 // addFrom is add with a Sec-Fetch-Site header, "" for none.
 func (l *list) addFrom(site, name string, papers ...sent) {
 	l.probes = append(l.probes, probe{
-		name: l.unique(name), op: l.op, method: l.op.Method, papers: papers, site: site,
+		name: l.unique(name), op: l.op, method: l.op.Method, papers: papers, site: site, sample: l.sample,
 		want: judge(l.b.api.Schemes, l.op, papers, l.op.Method, site),
 	})
 }
@@ -256,11 +261,26 @@ func (l *list) head() {
 	}
 }
 
+// wrong adds a request that is not valid, by somebody who is let in.
+func (l *list) wrong() {
+	q, ok := l.sample.incomplete()
+	if !ok {
+		q, ok = l.op.Wrong, l.b.reaches(l.op, l.op.Wrong)
+	}
+	i := slices.IndexFunc(l.probes, func(p probe) bool { return p.want.in && p.method == l.op.Method })
+	if !ok || i < 0 {
+		return
+	}
+	p := l.probes[i]
+	p.name, p.sample, p.wrong = "not_valid", q, true
+	l.probes = append(l.probes, p)
+}
+
 // otherMethod adds a method that the path lacks.
 func (l *list) otherMethod() {
 	for _, m := range []string{"PUT", "DELETE", "PATCH", "POST", "GET", "TRACE"} {
 		if !slices.Contains(l.b.allow(l.op), m) {
-			l.probes = append(l.probes, probe{name: "method_" + m, op: l.op, method: m, want: methodUnknown})
+			l.probes = append(l.probes, probe{name: "method_" + m, op: l.op, method: m, want: methodUnknown, sample: l.sample})
 			return
 		}
 	}

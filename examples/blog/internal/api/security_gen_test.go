@@ -21,13 +21,18 @@ func TestSecurity(t *testing.T) {
 			{Name: "basic", Verifier: "apikey", Places: []gate.Place{{In: gate.InAuthorization, Name: "basic"}}},
 		},
 		Operations: []gatetest.Operation{
-			{ID: "listPosts", Method: "GET", Path: "/posts", Public: true},
-			{ID: "createPost", Method: "POST", Path: "/posts", Alternatives: [][]gatetest.Need{{{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}, HasBody: true},
+			{ID: "listPosts", Method: "GET", Path: "/posts", Public: true,
+				Sample: gatetest.Request{Path: "/posts"},
+				Wrong:  gatetest.Request{Path: "/posts", Query: "limit=x"}},
+			{ID: "createPost", Method: "POST", Path: "/posts", Alternatives: [][]gatetest.Need{{{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}, HasBody: true,
+				Sample: gatetest.Request{Path: "/posts", ContentType: "application/json", Body: `{"title":"example","text":"example"}`, Def: "NewPost"}},
 			{ID: "getPost", Method: "GET", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{}, {{Scheme: "apiKey"}}, {{Scheme: "basic"}}}},
 			{ID: "replacePost", Method: "PUT", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}, HasBody: true},
 			{ID: "deletePost", Method: "DELETE", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}},
 		},
-		New: func(auth map[string]gate.Authenticator, called func(operation string)) (http.Handler, error) {
+		Declared: securitySchemes,
+		Checks:   requestSchemas,
+		New: func(auth map[string]gate.Authenticator, called func(operation string, who *gate.Principal)) (http.Handler, error) {
 			return New(recorder{called}, Schemes{
 				APIKey: auth["apiKey"],
 				Basic:  auth["basic"],
@@ -36,32 +41,32 @@ func TestSecurity(t *testing.T) {
 	})
 }
 
-// A recorder tells which operation's handler ran, and answers 501.
+// A recorder tells which operation's handler ran, for whom, and answers 501.
 type recorder struct {
-	called func(operation string)
+	called func(operation string, who *gate.Principal)
 }
 
 func (r recorder) ListPosts(context.Context, ListPostsRequest) (ListPostsResponse, error) {
-	r.called("listPosts")
+	r.called("listPosts", nil)
 	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
-func (r recorder) CreatePost(context.Context, gate.Principal, CreatePostRequest) (CreatePostResponse, error) {
-	r.called("createPost")
+func (r recorder) CreatePost(_ context.Context, who gate.Principal, _ CreatePostRequest) (CreatePostResponse, error) {
+	r.called("createPost", &who)
 	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
-func (r recorder) GetPost(context.Context, *gate.Principal, GetPostRequest) (GetPostResponse, error) {
-	r.called("getPost")
+func (r recorder) GetPost(_ context.Context, who *gate.Principal, _ GetPostRequest) (GetPostResponse, error) {
+	r.called("getPost", who)
 	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
-func (r recorder) ReplacePost(context.Context, gate.Principal, ReplacePostRequest) (ReplacePostResponse, error) {
-	r.called("replacePost")
+func (r recorder) ReplacePost(_ context.Context, who gate.Principal, _ ReplacePostRequest) (ReplacePostResponse, error) {
+	r.called("replacePost", &who)
 	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
-func (r recorder) DeletePost(context.Context, gate.Principal, DeletePostRequest) (DeletePostResponse, error) {
-	r.called("deletePost")
+func (r recorder) DeletePost(_ context.Context, who gate.Principal, _ DeletePostRequest) (DeletePostResponse, error) {
+	r.called("deletePost", &who)
 	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
