@@ -52,6 +52,7 @@ type analyzer struct {
 	opNames name.Set
 	opIDs   map[string]model.Position
 	routes  map[string]route
+	shapes  map[*load.Node]paramShape
 	rootUse *load.Node // the document's own security
 	cookie  string     // name of the session cookie
 	subject string     // operation or scheme that findings are about
@@ -64,7 +65,7 @@ func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 	a := &analyzer{
 		doc: doc, cfg: cfg, api: &model.API{},
 		refs: map[*load.Node]bool{}, once: map[model.Diagnostic]bool{},
-		opIDs: map[string]model.Position{}, routes: map[string]route{},
+		opIDs: map[string]model.Position{}, routes: map[string]route{}, shapes: map[*load.Node]paramShape{},
 		cookie: defaultCookie,
 	}
 	if doc == nil {

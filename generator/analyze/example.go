@@ -10,8 +10,20 @@ import (
 	"github.com/gatewright/gatewright/generator/load"
 )
 
-// maxExampleDepth bounds how deep an example is made up.
-const maxExampleDepth = 8
+// Bounds of an example that is made up: how deep it is, from how many schemas
+// it comes and how long it is. Beyond them there is none.
+const (
+	maxExampleDepth = 8
+	maxExampleSteps = 500
+	maxExampleBytes = 64 << 10
+)
+
+// A sampler makes up one example.
+type sampler struct {
+	*analyzer
+	steps int
+	types *shaper // its work, too, is bounded for the example as a whole
+}
 
 // example returns the JSON text of a value for a parameter or media type:
 // what the document gives as an example, or else the least that its schema
@@ -25,8 +37,9 @@ func (a *analyzer) example(holder *load.Node) string {
 			return string(appendJSON(nil, v))
 		}
 	}
-	text, ok := a.sample(nil, holder.Get("schema"), 0)
-	if !ok {
+	s := &sampler{analyzer: a, types: a.shaper()}
+	text, ok := s.sample(nil, holder.Get("schema"), 0)
+	if !ok || s.types.steps > maxShapeSteps {
 		return ""
 	}
 	return string(text)
@@ -46,8 +59,8 @@ func (a *analyzer) quietly(n *load.Node) *load.Node {
 }
 
 // sample appends a value that a schema is likely to take.
-func (a *analyzer) sample(b []byte, schema *load.Node, depth int) ([]byte, bool) {
-	if depth > maxExampleDepth {
+func (a *sampler) sample(b []byte, schema *load.Node, depth int) ([]byte, bool) {
+	if a.steps++; depth > maxExampleDepth || a.steps > maxExampleSteps || len(b) > maxExampleBytes {
 		return b, false
 	}
 	schema = a.quietly(schema)
@@ -73,7 +86,7 @@ func (a *analyzer) sample(b []byte, schema *load.Node, depth int) ([]byte, bool)
 	if schema.Get("allOf") != nil || schema.Get("not") != nil || schema.Get("if") != nil {
 		return b, false
 	}
-	types := a.shaper().types(schema).names()
+	types := a.types.types(schema).names()
 	switch {
 	case slices.Contains(types, "object"):
 		return a.sampleObject(b, schema, depth)
@@ -95,7 +108,7 @@ func (a *analyzer) sample(b []byte, schema *load.Node, depth int) ([]byte, bool)
 }
 
 // sampleObject gives an object its required members and no other.
-func (a *analyzer) sampleObject(b []byte, schema *load.Node, depth int) ([]byte, bool) {
+func (a *sampler) sampleObject(b []byte, schema *load.Node, depth int) ([]byte, bool) {
 	b = append(b, '{')
 	if required := schema.Get("required"); required.Is(load.Array) {
 		for i, name := range required.Items {

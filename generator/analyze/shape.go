@@ -204,6 +204,21 @@ func (s *shaper) each(n *load.Node, f func(*load.Node)) {
 // false for what a text cannot hold: objects, and arrays of anything but
 // scalars. An object that is one of several choices is left out.
 func (a *analyzer) paramShape(n *load.Node) (model.Shape, bool) {
+	known, done := a.shapes[n]
+	if !done {
+		known.shape, known.ok = a.readParamShape(n)
+		a.shapes[n] = known
+	}
+	return known.shape, known.ok
+}
+
+// A paramShape is what was found for a schema that parameters or forms share.
+type paramShape struct {
+	shape model.Shape
+	ok    bool
+}
+
+func (a *analyzer) readParamShape(n *load.Node) (model.Shape, bool) {
 	set := a.shaper().types(n)
 	if set == tObject {
 		return model.Shape{}, false
@@ -217,10 +232,11 @@ func (a *analyzer) paramShape(n *load.Node) (model.Shape, bool) {
 	}
 	items := tNone
 	found := false
+	inner := a.shaper()
 	a.shaper().each(n, func(at *load.Node) {
 		if it := at.Get("items"); it != nil {
 			found = true
-			items |= a.shaper().types(it)
+			items |= inner.types(it)
 		}
 	})
 	if !found {

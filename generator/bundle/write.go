@@ -44,7 +44,7 @@ func (w *writer) schema(n *load.Node, inPlace bool, readOnly []string) {
 		w.token(jsontext.EndObject)
 		return
 	}
-	readOnly = append(slices.Clone(readOnly), w.readOnly(n, nil)...)
+	readOnly = append(slices.Clone(readOnly), w.readOnly(n, map[*load.Node]bool{})...)
 	if !w.is30() || !n.True("nullable") {
 		w.object(n, inPlace, readOnly, false)
 		return
@@ -172,12 +172,12 @@ func (w *writer) required(v *load.Node, readOnly []string) {
 }
 
 // readOnly returns the members of n's value that n declares as readOnly,
-// itself or by what it is made of. seen are the schemas being looked at.
-func (w *writer) readOnly(n *load.Node, seen []*load.Node) []string {
-	if slices.Contains(seen, n) {
+// itself or by what it is made of. seen are the schemas that were looked at.
+func (w *writer) readOnly(n *load.Node, seen map[*load.Node]bool) []string {
+	if seen[n] {
 		return nil
 	}
-	seen = append(seen, n)
+	seen[n] = true
 	var names []string
 	if n.Ref() != nil {
 		if target, err := w.doc.Step(n); err == nil {

@@ -14,9 +14,10 @@ import (
 	"github.com/gatewright/gatewright/generator/model"
 )
 
-// maxExpanded bounds how many values aliases and merge keys may make out of
-// one file: a few lines of YAML can stand for billions.
-const maxExpanded = 1 << 20
+// minExpanded is how many values aliases and merge keys may make out of any
+// file; out of a longer one, as many as it has bytes. A few lines of YAML can
+// stand for billions.
+const minExpanded = 1 << 16
 
 // A yamlReader turns YAML nodes into ours.
 type yamlReader struct {
@@ -24,6 +25,7 @@ type yamlReader struct {
 	diags    []model.Diagnostic
 	open     map[*yaml.Node]bool // aliases being expanded
 	expanded int
+	limit    int // of expanded
 }
 
 // parseYAML reads the whole file as one YAML document with the meaning of
@@ -34,7 +36,7 @@ func (s *source) parseYAML() {
 		s.diags = append(s.diags, *d)
 		return
 	}
-	r := &yamlReader{src: s, open: map[*yaml.Node]bool{}}
+	r := &yamlReader{src: s, open: map[*yaml.Node]bool{}, limit: max(minExpanded, len(s.text))}
 	root, err := r.value(top, 0)
 	s.diags = append(s.diags, r.diags...)
 	if err != nil {
@@ -125,8 +127,8 @@ func (r *yamlReader) value(y *yaml.Node, depth int) (*Node, *placed) {
 		return nil, tooDeep(pos)
 	}
 	if len(r.open) > 0 {
-		if r.expanded++; r.expanded > maxExpanded {
-			return nil, &placed{RuleTooDeep, pos, fmt.Sprintf("aliases expand to more than %d values", maxExpanded), ""}
+		if r.expanded++; r.expanded > r.limit {
+			return nil, &placed{RuleTooDeep, pos, fmt.Sprintf("aliases expand to more than %d values", r.limit), ""}
 		}
 	}
 	n := &Node{Pos: pos, file: r.src}

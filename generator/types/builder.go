@@ -63,7 +63,7 @@ func (b *builder) declare(n *load.Node, want string) *decl {
 		name:     b.names.Unique(goName(want)),
 		location: n.Location(),
 		pos:      n.Pos,
-		nullable: b.nullable(n, 0),
+		nullable: b.nullable(n, map[*load.Node]bool{}),
 	}
 	b.decls = append(b.decls, d)
 	b.places[d.location] = d
@@ -179,7 +179,7 @@ func (b *builder) hoist(nodes []*load.Node, hint string) *decl {
 	b.decls = append(b.decls, d)
 	if len(nodes) == 1 {
 		b.places[d.location] = d
-		d.nullable = b.nullable(nodes[0], 0)
+		d.nullable = b.nullable(nodes[0], map[*load.Node]bool{})
 	}
 	return d
 }

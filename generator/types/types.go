@@ -14,7 +14,7 @@ import (
 
 // RuleUntyped is the rule of warnings about schemas that became
 // jsontext.Value.
-const RuleUntyped = "GW050"
+const RuleUntyped = "GW094"
 
 // A Config says how the generated file is named and what it must not name.
 type Config struct {

@@ -92,14 +92,16 @@ func onlyShape(n *load.Node, keyword string) bool {
 }
 
 // nullable tells whether null is a value of the schema as far as that shows
-// without reading what it refers to.
-func (b *builder) nullable(n *load.Node, depth int) bool {
-	if depth > maxNesting {
+// without reading what it refers to. seen are the schemas that were looked at
+// before.
+func (b *builder) nullable(n *load.Node, seen map[*load.Node]bool) bool {
+	if seen[n] {
 		return false
 	}
+	seen[n] = true
 	if n.Ref() != nil {
 		to, err := b.doc.Resolve(n)
-		return err == nil && b.nullable(to, depth+1)
+		return err == nil && b.nullable(to, seen)
 	}
 	if n.True("nullable") || n.Str("type") == "null" || n.Get("const").Is(load.Null) && n.Get("const") != nil {
 		return true
@@ -112,7 +114,7 @@ func (b *builder) nullable(n *load.Node, depth int) bool {
 	}
 	for _, key := range []string{"allOf", "oneOf", "anyOf"} {
 		list := n.Get(key)
-		if list.Is(load.Array) && slices.ContainsFunc(list.Items, func(i *load.Node) bool { return b.nullable(i, depth+1) }) {
+		if list.Is(load.Array) && slices.ContainsFunc(list.Items, func(i *load.Node) bool { return b.nullable(i, seen) }) {
 			return true
 		}
 	}

@@ -31,7 +31,12 @@ type view struct {
 	object   bool
 	unions   []*load.Node // oneOf or anyOf lists
 	tag      *load.Node
+	steps    int // schemas absorbed
 }
+
+// maxParts bounds how many schemas hold together as one: parts that are
+// shared many times over would otherwise be read as often.
+const maxParts = 2000
 
 // A prop is one property with every schema that speaks of it.
 type prop struct {
@@ -43,6 +48,9 @@ type prop struct {
 func (v *view) absorb(n *load.Node, under []*load.Node) error {
 	if slices.Contains(under, n) || len(under) > maxNesting {
 		return errNesting
+	}
+	if v.steps++; v.steps > maxParts {
+		return fmt.Errorf("it is made of more than %d parts", maxParts)
 	}
 	under = append(under, n)
 	if !n.Is(load.Object) {
