@@ -101,11 +101,15 @@ func effort(op *model.Operation) int {
 		n += 10
 	}
 	for _, q := range op.Params {
-		if q.Required {
-			n++
-			if q.Example == "" {
-				n += 1000
-			}
+		if !q.Required {
+			continue
+		}
+		n++
+		if q.Example == "" {
+			n += 1000
+		}
+		if q.In == "path" {
+			n += 20 // an example is seldom the id of anything there is
 		}
 	}
 	return n
