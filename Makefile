@@ -8,14 +8,23 @@ SHORTFUZZ  ?= 5s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: test check drift vet staticcheck vuln race fuzz fuzz-short
+.PHONY: test tools check drift vet staticcheck vuln race fuzz fuzz-short
 
-# The tests of this version need Go and its modules, and nothing else that
-# would have to be installed: SQLite is linked in, TLS is Go's own.
-test:
-	@command -v $(GO) >/dev/null || { echo "make test needs Go 1.26 or later: https://go.dev/doc/install" >&2; exit 1; }
-	@$(GO) mod download || { echo "make test needs the Go modules of go.mod, and the module proxy cannot be reached" >&2; exit 1; }
+test: tools
 	$(GO) test ./...
+
+# What tests use beside Go, each named as PROGRAM=PACKAGE of Debian: curl runs
+# the lines that dev prints, openssl looks at certificates, the race detector
+# needs a C compiler. What is missing is installed where that can be done, and
+# named where not; the tests that need it are then skipped with a sentence.
+TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git
+tools:
+	@command -v $(GO) >/dev/null || { echo "needs Go 1.26 or later: https://go.dev/doc/install" >&2; exit 1; }
+	@missing=; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || missing="$$missing $${t#*=}"; done; \
+	if [ -n "$$missing" ]; then \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update && apt-get install -y --no-install-recommends $$missing; \
+	  else echo "missing, and not installed without apt-get and root:$$missing" >&2; fi; fi
+	@$(GO) mod download || { echo "the Go modules of go.mod cannot be had: is the module proxy within reach?" >&2; exit 1; }
 
 check: drift vet staticcheck vuln fuzz-short race
 
@@ -41,7 +50,7 @@ vuln:
 	    echo "govulncheck: NOT CHECKED, its database cannot be reached from here"; \
 	  else exit $$rc; fi; fi
 
-race:
+race: tools
 	$(GO) test -race ./...
 
 fuzz-short:
