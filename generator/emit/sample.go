@@ -101,16 +101,16 @@ func (s *sample) take(b *model.Body) bool {
 	return false
 }
 
-// wrongOf makes a request that op refuses whatever its schemas say: with a
-// letter where a number or boolean must be. It serves where nothing that a
-// sample carries can be left out.
+// wrongOf makes a request that op refuses, since x is not what one of its
+// parameters may be. It serves where nothing that a sample carries can be left
+// out.
 func (p *printer) wrongOf(op *model.Operation, s sample, sampled bool) (sample, bool) {
 	if sampled && (s.query != "" || s.contentType != "" || len(s.headers) > 0) {
 		return sample{}, false
 	}
 	for i := range op.Params {
 		q := &op.Params[i]
-		if p.credential(q) || !refusesLetters(q.Shape) {
+		if p.credential(q) || !refusesLetters(q.Shape) && !p.refusesX(q) {
 			continue
 		}
 		switch {
@@ -131,6 +131,26 @@ func refusesLetters(s model.Shape) bool {
 	return len(s.Types) > 0 && !slices.ContainsFunc(s.Types, func(t string) bool {
 		return t != "integer" && t != "number" && t != "boolean"
 	})
+}
+
+// refusesX tells whether the schema of a parameter that is one text does not
+// take x. Where it is not sure it says false.
+func (p *printer) refusesX(q *model.Param) bool {
+	if slices.ContainsFunc(q.Shape.Types, func(t string) bool { return t != "string" }) {
+		return false
+	}
+	var bundle struct {
+		Defs map[string]jsontext.Value `json:"$defs"`
+	}
+	var def struct {
+		Pattern   string `json:"pattern"`
+		MinLength int    `json:"minLength"`
+	}
+	if json.Unmarshal(p.Bundle, &bundle) != nil || json.Unmarshal(bundle.Defs[q.Schema.Def], &def) != nil {
+		return false
+	}
+	pattern, err := regexp.Compile(def.Pattern)
+	return err == nil && !pattern.MatchString("x") || def.MinLength > 1
 }
 
 // plain matches texts that mean the same in a header.
