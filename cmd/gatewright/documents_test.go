@@ -59,19 +59,18 @@ func TestDocuments(t *testing.T) {
 			}
 			if d.secured != "" {
 				key := strings.TrimSpace(p.gatewright(t, "keys", "create", "-user", "alice"))
-				for _, c := range []struct {
-					name, password string
-					status         int
-					code           string
-				}{
-					{"no key", "", 401, "credential_missing"},
-					{"wrong key", key[:len(key)-1] + string(key[len(key)-1]^1), 401, "credential_invalid"},
-					{"the key", key, 501, "not_implemented"},
-				} {
-					if status, body := s.get(t, d.secured, d.header, c.password); status != c.status || !strings.Contains(body, c.code) {
-						t.Errorf("%s: GET %s = %d %s, want %d %s", c.name, d.secured, status, body, c.status, c.code)
+				wrong := key[:len(key)-1] + string(key[len(key)-1]^1)
+				ask := func(name, password string, status int, code string) {
+					t.Helper()
+					if got, body := s.get(t, d.secured, d.header, password); got != status || !strings.Contains(body, code) {
+						t.Errorf("%s: GET %s = %d %s, want %d %s", name, d.secured, got, body, status, code)
 					}
 				}
+				ask("no key", "", 401, "credential_missing")
+				ask("wrong key", wrong, 401, "credential_invalid")
+				ask("the key", key, 501, "not_implemented")
+				p.gatewright(t, "keys", "revoke", strings.Split(key, "_")[2])
+				ask("the key, revoked", key, 401, "credential_invalid")
 			}
 		})
 	}
