@@ -49,6 +49,7 @@ type analyzer struct {
 
 	refs    map[*load.Node]bool // $refs that were reported
 	once    map[model.Diagnostic]bool
+	scopeAt map[scopeUse]*load.Node // where each scope is named first
 	opNames name.Set
 	opIDs   map[string]model.Position
 	routes  map[string]route
@@ -64,7 +65,7 @@ type analyzer struct {
 func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 	a := &analyzer{
 		doc: doc, cfg: cfg, api: &model.API{},
-		refs: map[*load.Node]bool{}, once: map[model.Diagnostic]bool{},
+		refs: map[*load.Node]bool{}, once: map[model.Diagnostic]bool{}, scopeAt: map[scopeUse]*load.Node{},
 		opIDs: map[string]model.Position{}, routes: map[string]route{}, shapes: map[*load.Node]paramShape{},
 		cookie: defaultCookie,
 	}
@@ -85,12 +86,13 @@ func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 	a.rootUse = doc.Root.Get("security")
 
 	a.settings()
-	a.misspelt(doc.Root)
+	a.members(doc.Root, rootMembers)
 	a.api.BasePath = a.basePath()
 	a.schemes()
 	a.rootSecurity()
 	a.paths()
 	a.undecided()
+	a.loneScopes()
 
 	model.Sort(a.diags)
 	return a.api, a.diags
@@ -126,6 +128,9 @@ func (a *analyzer) warnf(rule string, at *load.Node, help, format string, args .
 func (a *analyzer) add(d model.Diagnostic) {
 	if d.Subject == "" {
 		d.Subject = a.subject
+	}
+	if d.Help == "" {
+		d.Help = waysOut[d.Rule]
 	}
 	key := d
 	key.Subject = ""
@@ -184,32 +189,6 @@ func (a *analyzer) whole(n *load.Node, what string) (*load.Node, bool) {
 	return a.object(n, what)
 }
 
-// misspelt finds members that an author took for security. They would be
-// skipped in silence, and the operation be open to more callers than meant.
-func (a *analyzer) misspelt(n *load.Node) {
-	a.misplaced(n)
-	for _, m := range n.Members {
-		key := strings.ToLower(m.Key)
-		if m.Key == "security" || strings.HasPrefix(key, "x-") {
-			continue
-		}
-		if distance(key, "security") <= 2 || key == "securityrequirements" || key == "securities" {
-			a.add(model.Diagnostic{
-				Rule: ruleMisspelt, Pos: m.KeyPos,
-				Message: fmt.Sprintf("member %s looks like security, and means nothing", load.Quote(m.Key)),
-				Help:    "write security, or take it out",
-			})
-		}
-	}
-}
-
-// misplaced finds x-gatewright where it is not read.
-func (a *analyzer) misplaced(n *load.Node) {
-	if x := n.Get("x-gatewright"); x != nil {
-		a.errorf(ruleKind, x, "it is read at security schemes only", "x-gatewright means nothing here")
-	}
-}
-
 // nearest lists up to three of names that look like want, best first.
 func nearest(want string, names []string) []string {
 	type scored struct {
@@ -221,7 +200,7 @@ func nearest(want string, names []string) []string {
 		if len(n) > 200 || len(want) > 200 {
 			continue
 		}
-		if d := distance(strings.ToLower(want), strings.ToLower(n)); d <= max(2, len(want)/3) {
+		if d := load.Distance(strings.ToLower(want), strings.ToLower(n)); d <= max(2, len(want)/3) {
 			found = append(found, scored{n, d})
 		}
 	}
@@ -231,27 +210,4 @@ func nearest(want string, names []string) []string {
 		out = append(out, f.name)
 	}
 	return out
-}
-
-// distance is the number of letters to change, add or drop (Levenshtein).
-func distance(a, b string) int {
-	if len(a) > 200 || len(b) > 200 {
-		return 200
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost = min(diagonal, row[j], row[j-1]) + 1
-			}
-			diagonal, row[j] = row[j], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -109,6 +109,9 @@ func TestCases(t *testing.T) {
 			api, found := runCase(cfg)
 			for _, d := range found {
 				seen[d.Rule] = true
+				if d.Help == "" {
+					t.Errorf("%s %s: %s: there is no way out", d.Pos, d.Rule, d.Message)
+				}
 			}
 			got := report(found) + "--\n" + access(api)
 			if *update {
@@ -129,6 +132,9 @@ func TestCases(t *testing.T) {
 		})
 	}
 	for _, r := range Rules {
+		if r.ID >= "GW090" {
+			continue // of later stages
+		}
 		if !seen[r.ID] {
 			t.Errorf("rule %s (%s) has no case", r.ID, r.Title)
 		}

@@ -17,7 +17,7 @@ func (a *analyzer) kind(s *model.Scheme, n *load.Node) {
 		a.extension(s, x, allowed)
 	}
 	for _, m := range n.Members {
-		if m.Key != "x-gatewright" && distance(strings.ToLower(m.Key), "x-gatewright") <= 3 {
+		if m.Key != "x-gatewright" && load.Distance(strings.ToLower(m.Key), "x-gatewright") <= 3 {
 			a.add(model.Diagnostic{Rule: ruleKind, Pos: m.KeyPos, Help: "write x-gatewright",
 				Message: fmt.Sprintf("member %s looks like x-gatewright, and means nothing", load.Quote(m.Key))})
 		}

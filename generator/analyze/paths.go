@@ -52,13 +52,15 @@ func (a *analyzer) path(m load.Member) {
 			a.operation(p, strings.ToUpper(o.Key), o)
 		case o.Key == "additionalOperations" && a.doc.Version == "3.2":
 			a.additional(p, o.Value)
-		case slices.Contains([]string{"$ref", "summary", "description", "servers", "parameters"}, o.Key), strings.HasPrefix(o.Key, "x-"):
+		case slices.Contains([]string{"$ref", "summary", "description", "servers", "parameters"}, o.Key):
+		case strings.HasPrefix(o.Key, "x-"):
+			a.extensionName(o, o.Key[2:])
 		case o.Key == "query" || o.Key == "additionalOperations":
 			a.add(model.Diagnostic{Rule: ruleMethod, Pos: o.KeyPos,
 				Message: o.Key + " came with OpenAPI 3.2, and this document is " + a.doc.Version, Help: "say `openapi: 3.2.0`"})
-		case o.Key == "security":
+		case meansSecurity(o.Key, 2):
 			a.add(model.Diagnostic{Rule: ruleMisspelt, Pos: o.KeyPos,
-				Message: "security at a path means nothing", Help: "say it at each operation, or at the top of the document"})
+				Message: load.Quote(o.Key) + " at a path means nothing", Help: "say it at each operation, or at the top of the document"})
 		default:
 			a.add(model.Diagnostic{Rule: ruleMethod, Pos: o.KeyPos,
 				Message: fmt.Sprintf("path %s has the unknown member %s", load.Quote(m.Key), load.Quote(o.Key)),
@@ -115,7 +117,7 @@ func (a *analyzer) operation(p pathItem, method string, m load.Member) {
 	} else {
 		a.routes[method+" "+p.shape] = route{op.ID, m.KeyPos}
 	}
-	a.misspelt(n)
+	a.members(n, operationMembers)
 	a.otherServers(n)
 	op.Policy = a.policy(n, m.KeyPos)
 	op.Params = a.params(&op, p, n)

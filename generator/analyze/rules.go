@@ -27,6 +27,8 @@ const (
 	ruleUnmeetable = "GW034"
 	ruleRoles      = "GW035"
 	ruleMisspelt   = "GW036"
+	ruleMember     = "GW037"
+	ruleLoneScope  = "GW038"
 	rulePath       = "GW040"
 	ruleTemplate   = "GW041"
 	ruleVariable   = "GW042"
@@ -52,7 +54,7 @@ const (
 	ruleNoAnswer   = "GW082"
 )
 
-// Rules lists every rule of the generator's reading of a document, by id.
+// Rules lists every rule of the generator, by id.
 var Rules = []Rule{
 	{load.RuleUnreadable, "the file cannot be read"},
 	{load.RuleNotText, "the file is not UTF-8 text"},
@@ -82,6 +84,8 @@ var Rules = []Rule{
 	{ruleUnmeetable, "no request can meet a requirement"},
 	{ruleRoles, "scopes stand at a scheme that has none"},
 	{ruleMisspelt, "a member looks like security and is not"},
+	{ruleMember, "a member is not one of OpenAPI's"},
+	{ruleLoneScope, "a scope looks misspelt"},
 	{rulePath, "a path is malformed"},
 	{ruleTemplate, "a path template is malformed"},
 	{ruleVariable, "path variables and path parameters differ"},
@@ -105,4 +109,26 @@ var Rules = []Rule{
 	{ruleStatus, "a response is malformed"},
 	{ruleHeader, "a response header is left out"},
 	{ruleNoAnswer, "an operation has no responses"},
+	// The later stages name these: packages bundle and types.
+	{"GW090", "a keyword is not yet enforced in requests"},
+	{"GW091", "a pattern needs an engine that backtracks"},
+	{"GW092", "a keyword of a schema is malformed"},
+	{"GW093", "a schema is made of itself"},
+	{"GW094", "a schema has no Go type and becomes raw JSON"},
+}
+
+// waysOut say what to do where a finding has no advice of its own.
+var waysOut = map[string]string{
+	ruleType:            "give it the type that OpenAPI says (https://spec.openapis.org/oas/latest.html)",
+	ruleSettings:        "change it in gatewright.yaml",
+	ruleScheme:          "complete it as OpenAPI's Security Scheme Object says",
+	ruleSecurity:        "write it as in `security: [{name: [scope]}]`",
+	ruleTemplate:        "write it as in /things/{id}, percent-encoded where need be",
+	ruleParam:           "complete it as OpenAPI's Parameter Object says",
+	ruleHeader:          "write a name as in X-Request-Id",
+	ruleMediaType:       "remove one of them",
+	ruleStream:          "read and check it in the handler",
+	load.RuleRefCircle:  "let one of the references lead to a value",
+	load.RuleRefNowhere: "correct the reference, or add what it leads to",
+	load.RuleTooDeep:    "let the references lead to their value in fewer steps",
 }

@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -67,7 +68,13 @@ func (a *analyzer) scheme(key string, n *load.Node) (model.Scheme, bool) {
 		return s, false
 	}
 	a.kind(&s, n)
-	s.Scopes = append(s.Scopes, a.cfg.Schemes[key].ExtraScopes...)
+	for _, scope := range a.cfg.Schemes[key].ExtraScopes {
+		if !printableText(scope) {
+			a.setting(fmt.Sprintf("schemes: extra_scopes of %s: %s is empty or does not print", load.Quote(key), load.Quote(scope)))
+			continue
+		}
+		s.Scopes = append(s.Scopes, scope)
+	}
 	slices.Sort(s.Scopes)
 	s.Scopes = slices.Compact(s.Scopes)
 	return s, true
@@ -133,6 +140,11 @@ func (a *analyzer) apiKey(s *model.Scheme, n *load.Node) bool {
 		if strings.EqualFold(key, "Authorization") {
 			s.Places = []model.Place{{In: "authorization"}}
 		}
+		if slices.Contains(takenHeaders, http.CanonicalHeaderKey(key)) {
+			a.errorf(ruleScheme, n.Get("name"), "choose a header of its own such as X-Api-Key; of a cookie say `in: cookie`",
+				"header %s has a meaning of its own and cannot hold a key", load.Quote(key))
+			return false
+		}
 	case "query":
 		a.warnf(ruleQueryKey, n.Get("in"), "a header keeps it out of logs and histories",
 			"scheme %s takes its key from the URL, and URLs are logged", load.Quote(s.Name))
@@ -148,6 +160,12 @@ func (a *analyzer) apiKey(s *model.Scheme, n *load.Node) bool {
 		return false
 	}
 	return true
+}
+
+// takenHeaders are those that HTTP itself, or a proxy, reads and changes.
+var takenHeaders = []string{
+	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Keep-Alive", "Origin",
+	"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Set-Cookie", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
 func (a *analyzer) httpScheme(s *model.Scheme, n *load.Node) bool {
@@ -260,6 +278,11 @@ func (a *analyzer) flow(s *model.Scheme, m load.Member) {
 	if scopes := n.Get("scopes"); scopes != nil {
 		if scopes, ok := a.object(scopes, "scopes"); ok {
 			for _, sc := range scopes.Members {
+				if !printableText(sc.Key) {
+					a.add(model.Diagnostic{Rule: ruleScheme, Pos: sc.KeyPos, Help: "scopes are made of letters, digits and punctuation",
+						Message: fmt.Sprintf("scope %s of security scheme %s is empty or does not print", load.Quote(sc.Key), load.Quote(s.Name))})
+					continue
+				}
 				f.Scopes = append(f.Scopes, sc.Key)
 			}
 		}

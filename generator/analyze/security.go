@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -119,14 +120,7 @@ func (a *analyzer) orNear(want string) string {
 	for _, s := range a.api.Schemes {
 		defined = append(defined, s.Name)
 	}
-	near := nearest(want, defined)
-	for i := range near {
-		near[i] = load.Quote(near[i])
-	}
-	if len(near) == 0 {
-		return ""
-	}
-	return "; did you mean " + strings.Join(near, " or ") + "?"
+	return orNearest(want, defined)
 }
 
 // scopes reads the scopes that stand beside a scheme's name.
@@ -147,7 +141,13 @@ func (a *analyzer) scopes(s *model.Scheme, list *load.Node) ([]string, bool) {
 		case !s.AnyScope && !defined:
 			a.errorf(ruleScope, it, scopeHelp(s, it.Text), "scope %s is not defined by scheme %s", load.Quote(it.Text), load.Quote(s.Name))
 			ok = false
+		case !printableText(it.Text):
+			a.errorf(ruleSecurity, it, "scopes are made of letters, digits and punctuation", "scope %s of %s has characters that do not print", load.Quote(it.Text), load.Quote(s.Name))
+			ok = false
 		case !seen[it.Text]:
+			if use := (scopeUse{s.Name, it.Text}); a.scopeAt[use] == nil {
+				a.scopeAt[use] = it
+			}
 			seen[it.Text] = true
 			out = append(out, it.Text)
 		}
@@ -160,7 +160,7 @@ func (a *analyzer) scopes(s *model.Scheme, list *load.Node) ([]string, bool) {
 }
 
 func scopeHelp(s *model.Scheme, want string) string {
-	help := "declare it at the scheme, or under extra_scopes in gatewright.yaml"
+	help := "declare it at the scheme, or say `schemes: {" + load.Quote(s.Name) + ": {extra_scopes: [" + load.Quote(want) + "]}}` in gatewright.yaml"
 	if near := nearest(want, s.Scopes); len(near) > 0 {
 		help = "did you mean " + load.Quote(near[0]) + "? else " + help
 	}
@@ -189,7 +189,16 @@ func (a *analyzer) meetable(it *load.Node, alt model.Alternative) {
 
 // oneKey tells whether both schemes are met by the API key in one place.
 func oneKey(x, y *model.Scheme) bool {
-	return x.Verifier == model.VerifyAPIKey && y.Verifier == model.VerifyAPIKey && slices.Equal(x.Places, y.Places)
+	return x.Verifier == model.VerifyAPIKey && y.Verifier == model.VerifyAPIKey && slices.EqualFunc(x.Places, y.Places, samePlace)
+}
+
+// samePlace tells whether both are one place of a request: capitals do not
+// tell headers apart.
+func samePlace(x, y model.Place) bool {
+	if x.In == "header" && y.In == "header" {
+		return http.CanonicalHeaderKey(x.Name) == http.CanonicalHeaderKey(y.Name)
+	}
+	return x == y
 }
 
 // apart tells whether both schemes need the Authorization header, and each

@@ -17,6 +17,9 @@ const (
 )
 
 func (b *builder) errorf(rule string, pos model.Position, help, format string, args ...any) {
+	if help == "" {
+		help = "write it as JSON Schema 2020-12 says; it cannot be enforced as it is"
+	}
 	b.diags = append(b.diags, model.Diagnostic{Rule: rule, Pos: pos, Message: fmt.Sprintf(format, args...), Help: help})
 }
 

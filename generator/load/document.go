@@ -87,6 +87,9 @@ func Load(ctx context.Context, cfg Config) (*Document, []model.Diagnostic) {
 		diags = append(diags, d.checkRefs()...)
 	}
 	for i := range diags {
+		if diags[i].Help == "" {
+			diags[i].Help = waysOut[diags[i].Rule]
+		}
 		diags[i].Excerpt = d.Excerpt(diags[i].Pos)
 	}
 	model.Sort(diags)

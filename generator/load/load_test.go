@@ -203,6 +203,27 @@ func TestLongChain(t *testing.T) {
 	mustLoad(t, Config{Path: "a.json"})
 }
 
+// Findings about text that is no YAML stand where the text is wrong.
+func TestSyntaxLine(t *testing.T) {
+	for text, want := range map[string]int{
+		"a: 1\nb: [\n":              2,
+		"a: 1\nb: {c: 1\nd: 2\n":    2,
+		"a: 1\nb: 'x\n\n":           2,
+		"a: 1\nb: c: d\n":           2,
+		"a: 1\nb: *x\n":             2,
+		"a: 1\n- b\n":               2,
+		"a: 1\n\nb: 2\n  c: 3\n":    4,
+		"a: [1\n":                   1,
+		"a: 1\nb: !!x%zz y\nc: 2\n": 2,
+	} {
+		write(t, map[string]string{"a.yaml": text})
+		_, found := Load(context.Background(), Config{Path: "a.yaml"})
+		if len(found) != 1 || found[0].Rule != RuleSyntax || found[0].Pos.Line != want {
+			t.Errorf("Load(%q) = %v, want one %s in line %d", text, found, RuleSyntax, want)
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	for _, c := range []struct {
 		name, text, rule string

@@ -185,7 +185,11 @@ func missing(at *Node, key string) error {
 	if at.Kind != Object && at.Kind != Array {
 		return errors.New(printable(at.Location()) + " is " + at.Kind.String())
 	}
-	return fmt.Errorf("%s has no member %s", printable(at.Location()), Quote(key))
+	near := ""
+	if at.Kind == Object {
+		near = at.nearest(key)
+	}
+	return fmt.Errorf("%s has no member %s%s", printable(at.Location()), Quote(key), near)
 }
 
 // anchors collects the schemas below n that carry an $anchor, the first of

@@ -15,3 +15,14 @@ const (
 	RuleRefCircle  = "GW010" // a $ref leads to itself
 	RuleRefRemote  = "GW011" // a $ref leads to another host
 )
+
+// waysOut say what to do where a finding has no advice of its own.
+var waysOut = map[string]string{
+	RuleUnreadable: "name a file that exists, is readable and is not too large: under `document` in gatewright.yaml, or in the $ref",
+	RuleNotText:    "save it as UTF-8 text",
+	RuleSyntax:     "correct the text here or shortly before",
+	RuleTooDeep:    "nest less deeply, or write the value out without aliases",
+	RuleNotJSON:    "write a value that JSON has; text in quotes",
+	RuleRefNowhere: "correct the reference, or add what it leads to",
+	RuleRefCircle:  "let one of the references lead to a value",
+}

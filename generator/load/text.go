@@ -158,6 +158,15 @@ func Quote(s string) string {
 	return strconv.Quote(s)
 }
 
+// QuoteASCII is Quote with every character escaped that is not ASCII, for
+// names that are wrong because they look like others.
+func QuoteASCII(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		s = string(r[:79]) + "…"
+	}
+	return strconv.QuoteToASCII(s)
+}
+
 // String names the kind with its article: an object, a list, nothing.
 func (k Kind) String() string {
 	switch k {

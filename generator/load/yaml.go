@@ -99,9 +99,7 @@ func (s *source) yamlError(err error) *model.Diagnostic {
 		return d
 	}
 	d.Message = "is not YAML: " + printable(m[2])
-	if n, err := strconv.Atoi(m[1]); err == nil {
-		d.Pos.Line = min(n, len(s.lines))
-	}
+	d.Pos.Line = s.yamlErrorLine(m[1], m[2])
 	// The library names the line before or after the tab.
 	for n := d.Pos.Line - 1; n <= d.Pos.Line+1; n++ {
 		line := s.line(n)
@@ -114,6 +112,32 @@ func (s *source) yamlError(err error) *model.Diagnostic {
 	}
 	return d
 }
+
+// yamlErrorLine says where an error of the YAML library belongs, given the
+// line and the problem that it names.
+func (s *source) yamlErrorLine(line, problem string) int {
+	n, err := strconv.Atoi(line)
+	switch anchor := yamlAnchor.FindStringSubmatch(problem); {
+	case anchor != nil: // it names none
+		if at := bytes.Index(s.text, []byte("*"+anchor[1])); at >= 0 {
+			return s.position(at).Line
+		}
+	case err != nil:
+		return 1
+	case yamlParser.MatchString(problem):
+		n++ // its parser counts lines from zero, its scanner from one
+	}
+	n = max(1, min(n, len(s.lines)))
+	for n > 1 && strings.TrimSpace(s.line(n)) == "" { // the end of the text
+		n--
+	}
+	return n
+}
+
+var (
+	yamlAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+	yamlParser = regexp.MustCompile(`^did not find expected (?:<|node content|key|'-' indicator|',' or)|^found (?:duplicate %|undefined tag|incompatible YAML)`)
+)
 
 func (s *source) place(y *yaml.Node) model.Position {
 	return model.Position{File: s.name, Line: max(1, y.Line), Column: max(1, y.Column)}
