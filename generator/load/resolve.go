@@ -122,7 +122,7 @@ func (d *Document) fileName(ref *Node, u *url.URL) (string, error) {
 	}
 	if !d.cfg.AllowRemote {
 		return "", &RefError{RuleRefRemote, ref.Pos, "$ref " + Quote(ref.Text) + " leads to another host, and nothing is fetched without being told",
-			"keep a copy beside the document and refer to that; or allow remote references"}
+			"keep a copy beside the document and refer to that; or say `remote_refs: fetch` in gatewright.yaml"}
 	}
 	if u.Scheme != "https" {
 		return "", &RefError{RuleRefRemote, ref.Pos, "$ref " + Quote(ref.Text) + " is not https", "keep a copy beside the document and refer to that"}
