@@ -54,6 +54,7 @@ type analyzer struct {
 	opIDs   map[string]model.Position
 	routes  map[string]route
 	shapes  map[*load.Node]paramShape
+	streams []streamUse
 	rootUse *load.Node // the document's own security
 	cookie  string     // name of the session cookie
 	subject string     // operation or scheme that findings are about
@@ -91,6 +92,7 @@ func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 	a.schemes()
 	a.rootSecurity()
 	a.paths()
+	a.undecoded()
 	a.undecided()
 	a.loneScopes()
 

@@ -59,8 +59,37 @@ func (a *analyzer) bodyContent(op *model.Operation, c *model.Content, media *loa
 		}
 	}
 	if c.Kind == model.Opaque {
-		a.add(model.Diagnostic{Rule: ruleStream, Severity: model.Warning, Pos: c.Pos,
-			Message: fmt.Sprintf("%s of %s is handed to the handler as a stream; it is not decoded and not validated yet", c.MediaType, load.Quote(op.ID))})
+		a.streams = append(a.streams, streamUse{c.MediaType, c.Pos, op.ID})
+	}
+}
+
+// A streamUse is a body that the handler reads itself.
+type streamUse struct {
+	mediaType string
+	pos       model.Position
+	op        string
+}
+
+// maxNamed bounds how many operations a finding names.
+const maxNamed = 8
+
+// undecoded warns of bodies that are neither decoded nor validated, once for
+// each media type: documents have many of them.
+func (a *analyzer) undecoded() {
+	byType := map[string][]streamUse{}
+	for _, u := range a.streams {
+		byType[u.mediaType] = append(byType[u.mediaType], u)
+	}
+	for mt, uses := range byType {
+		var names []string
+		for _, u := range uses[:min(len(uses), maxNamed)] {
+			names = append(names, load.Quote(u.op))
+		}
+		if more := len(uses) - maxNamed; more > 0 {
+			names = append(names, fmt.Sprintf("%d more", more))
+		}
+		a.add(model.Diagnostic{Rule: ruleStream, Severity: model.Warning, Pos: uses[0].pos,
+			Message: fmt.Sprintf("%s is handed to the handler as a stream, neither decoded nor validated yet, in %s", mt, strings.Join(names, ", "))})
 	}
 }
 
