@@ -43,7 +43,7 @@ scheme has no verifier 503.
 
 -trust adds the development authority to the system's trusted ones, -untrust
 takes it out again.`,
-		Args: exactly("a folder or a document", 0, 1),
+		Args: between("a folder or a document", 0, 1),
 	}
 	trust := cmd.Flags().Bool("trust", false, "let this system trust the development authority, and end")
 	untrust := cmd.Flags().Bool("untrust", false, "take that trust back, and end")

@@ -19,7 +19,7 @@ func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain DOC [OPERATION]",
 		Short: "Print the access table: each operation and who may call it",
-		Args:  exactly("a document, and the id of one operation if you like", 1, 2),
+		Args:  between("a document, and the id of one operation if you like", 1, 2),
 	}
 	format := formatFlag(cmd, formats)
 	undeclared := undeclaredFlag(cmd)

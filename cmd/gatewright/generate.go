@@ -24,7 +24,7 @@ if it changed, all or none. What is generated is compiled in memory first.
 
 With -check nothing is written: a diff is printed and the exit code is 3 if a
 file is not what the document says.`,
-		Args: exactly("no arguments", 0, 0),
+		Args: between("no arguments", 0, 0),
 	}
 	config := cmd.Flags().String("config", generator.SettingsFile, "the generator's settings")
 	check := cmd.Flags().Bool("check", false, "write nothing, print a diff, exit 3 if a file is stale")

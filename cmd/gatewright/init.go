@@ -31,7 +31,7 @@ func initCommand() *cobra.Command {
 gatewright.yaml, server.yaml, main.go, service.go, generate.go, .gitignore, and
 the generated code. A document that lies elsewhere and is one file is copied
 into DIR. Nothing that exists is overwritten.`,
-		Args: exactly("a document and a folder", 1, 2),
+		Args: between("a document and a folder", 1, 2),
 	}
 	in := initializer{}
 	cmd.Flags().StringVar(&in.undeclared, "undeclared", "error", "operations without any security statement: error or public")

@@ -29,7 +29,7 @@ func keysCommand() *cobra.Command {
 		Short: "Make, list and revoke API keys in the configured store",
 		Long: `Works on the store that server.yaml names, for the schemes and scopes of the
 document that gatewright.yaml names. Run it in the project's folder.`,
-		Args: exactly("a command: create, list or revoke", 1, 1),
+		Args: between("a command: create, list or revoke", 1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return usage("keys has no command %q: it has create, list and revoke", args[0])
 		},
@@ -102,11 +102,9 @@ func openKeyring(ctx context.Context, api *model.API, cfg config.Config, log *sl
 func keySchemes(api *model.API) ([]string, map[string][]string) {
 	var names []string
 	scopes := make(map[string][]string)
-	for i := range api.Schemes {
-		if s := &api.Schemes[i]; s.Verifier == model.VerifyAPIKey {
-			names = append(names, s.Name)
-			scopes[s.Name] = append([]string{}, s.Scopes...)
-		}
+	for _, s := range api.KeySchemes() {
+		names = append(names, s.Name)
+		scopes[s.Name] = append([]string{}, s.Scopes...)
 	}
 	for _, op := range api.Operations {
 		for _, a := range op.Policy.Alternatives {
@@ -129,7 +127,7 @@ func keysCreate(k *keysFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make a key and print it, this once",
-		Args:  exactly("no arguments", 0, 0),
+		Args:  between("no arguments", 0, 0),
 	}
 	var req apikey.CreateRequest
 	owner := cmd.Flags().String("user", "", "whose key it is: a user's id (usr_…) or a name of your choice")
@@ -198,7 +196,7 @@ func keysList(k *keysFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List all keys: never the keys themselves, which nobody has",
-		Args:  exactly("no arguments", 0, 0),
+		Args:  between("no arguments", 0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ring, err := k.open(cmd.Context())
 			if err != nil {
@@ -268,7 +266,7 @@ func keysRevoke(k *keysFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID…",
 		Short: "Revoke keys; they are refused from the next request on",
-		Args:  exactly("ids of keys, as list shows them", 1, 1000),
+		Args:  between("ids of keys, as list shows them", 1, 1000),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			ring, err := k.open(cmd.Context())
 			if err != nil {

@@ -106,10 +106,10 @@ func longFlags(args []string) []string {
 	return out
 }
 
-// exactly wants n arguments and says what they are.
-func exactly(what string, min, max int) cobra.PositionalArgs {
+// between wants least to most arguments and says what they are.
+func between(what string, least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < min || len(args) > max {
+		if len(args) < least || len(args) > most {
 			return usage("%s takes %s; see %s -help", cmd.CommandPath(), what, cmd.CommandPath())
 		}
 		return nil

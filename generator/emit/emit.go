@@ -289,14 +289,3 @@ func needWords(a model.Alternative) string {
 	}
 	return strings.Join(names, " and ")
 }
-
-// keySchemes returns the schemes that API keys of this server are taken for.
-func keySchemes(api *model.API) []*model.Scheme {
-	var keys []*model.Scheme
-	for i := range api.Schemes {
-		if api.Schemes[i].Verifier == model.VerifyAPIKey {
-			keys = append(keys, &api.Schemes[i])
-		}
-	}
-	return keys
-}

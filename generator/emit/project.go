@@ -50,7 +50,7 @@ func (p Project) Files() (map[string][]byte, error) {
 		"Binary":           "/" + p.Binary,
 		"UndeclaredPublic": p.UndeclaredPublic,
 		"FetchRemoteRefs":  p.FetchRemoteRefs,
-		"Store":            len(keySchemes(p.API)) > 0,
+		"Store":            len(p.API.KeySchemes()) > 0,
 		"Operations":       p.operations(),
 	}
 	names := map[string]string{

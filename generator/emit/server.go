@@ -104,7 +104,7 @@ func (p *printer) run(f *jen.File) {
 }
 
 func (p *printer) runBody(g *jen.Group) {
-	if keys := keySchemes(p.API); len(keys) > 0 {
+	if keys := p.API.KeySchemes(); len(keys) > 0 {
 		g.List(jen.Id("stores"), jen.Err()).Op(":=").Qual(pkgStore, "Open").Call(jen.Id("ctx"), jen.Id("cfg").Dot("Store"), jen.Id("drivers").Op("..."))
 		g.Add(returnErr())
 		g.Defer().Id("stores").Dot("Close").Call()

@@ -41,6 +41,17 @@ func (a *API) Scheme(name string) *Scheme {
 	return nil
 }
 
+// KeySchemes returns the schemes that API keys of this server are taken for.
+func (a *API) KeySchemes() []*Scheme {
+	var keys []*Scheme
+	for i := range a.Schemes {
+		if a.Schemes[i].Verifier == VerifyAPIKey {
+			keys = append(keys, &a.Schemes[i])
+		}
+	}
+	return keys
+}
+
 // A Scheme is one entry of components.securitySchemes.
 type Scheme struct {
 	Name        string
@@ -64,14 +75,14 @@ type Scheme struct {
 type Verifier string
 
 const (
-	VerifyAPIKey      Verifier = "apikey"  // an API key of this server
-	VerifySession     Verifier = "session" // a session from a login (or, with an audience, an access token)
-	VerifyToken       Verifier = "token"   // an access token, JWT or opaque
-	VerifyJWT         Verifier = "jwt"     // a JWT access token
-	VerifyIntrospect  Verifier = "introspection"
-	VerifyCertificate Verifier = "certificate"
-	VerifyCustom      Verifier = "custom"    // the application's own gate.Authenticator
-	VerifyUndecided   Verifier = "undecided" // http bearer with no word about its kind
+	VerifyAPIKey      Verifier = "apikey"        // an API key of this server
+	VerifySession     Verifier = "session"       // a session from a login (or, with an audience, an access token)
+	VerifyToken       Verifier = "token"         // an access token, JWT or opaque
+	VerifyJWT         Verifier = "jwt"           // a JWT access token
+	VerifyIntrospect  Verifier = "introspection" // an opaque access token, asked about at its issuer (RFC 7662)
+	VerifyCertificate Verifier = "certificate"   // a client certificate under the configured authority
+	VerifyCustom      Verifier = "custom"        // the application's own gate.Authenticator
+	VerifyUndecided   Verifier = "undecided"     // http bearer with no word about its kind
 )
 
 // A Place is where a credential lies in a request.
