@@ -157,9 +157,6 @@ func (s *Set) Reserve(names ...string) {
 	}
 }
 
-// Has tells whether name is taken.
-func (s *Set) Has(name string) bool { return s.used[name] }
-
 // Unique returns want or, where that is taken, want with the first number from
 // 2 that is free, and takes it.
 func (s *Set) Unique(want string) string {
