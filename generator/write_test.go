@@ -129,8 +129,8 @@ func TestWriteAllTargetIsFolder(t *testing.T) {
 // TestWriteAllKilled kills a process in the middle of its write, before each
 // of its renames, and lets the next write find what is left.
 func TestWriteAllKilled(t *testing.T) {
-	if dir := os.Getenv("GATEWRIGHT_TEST_KILL_DIR"); dir != "" {
-		n, _ := strconv.Atoi(os.Getenv("GATEWRIGHT_TEST_KILL_AT"))
+	if dir := os.Getenv("GWTEST_KILL_DIR"); dir != "" {
+		n, _ := strconv.Atoi(os.Getenv("GWTEST_KILL_AT"))
 		calls := 0
 		rename = func(root *os.Root, from, to string) error {
 			if calls++; calls > n {
@@ -146,7 +146,7 @@ func TestWriteAllKilled(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, oldFiles)
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestWriteAllKilled$")
-		cmd.Env = append(os.Environ(), "GATEWRIGHT_TEST_KILL_DIR="+dir, "GATEWRIGHT_TEST_KILL_AT="+strconv.Itoa(n))
+		cmd.Env = append(os.Environ(), "GWTEST_KILL_DIR="+dir, "GWTEST_KILL_AT="+strconv.Itoa(n))
 		if err := cmd.Run(); err == nil {
 			t.Fatalf("killed at rename %d: the process ended well", n+1)
 		}

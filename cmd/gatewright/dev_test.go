@@ -42,7 +42,7 @@ func startDev(t *testing.T, home string, args ...string) *session {
 	s := &session{ended: make(chan error, 1)}
 	s.cmd = exec.Command(os.Args[0], append([]string{"dev"}, args...)...)
 	s.cmd.Dir = home // nothing of the checkout is written to
-	s.cmd.Env = append(os.Environ(), append(goEnv(t), "GATEWRIGHT_TEST_RUN=1", "HOME="+home,
+	s.cmd.Env = append(os.Environ(), append(goEnv(t), "GWTEST_RUN=1", "HOME="+home,
 		"XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"))...)
 	s.cmd.Stdout, s.cmd.Stderr = s, s
 	s.cmd.WaitDelay = time.Minute // for what the server still holds open

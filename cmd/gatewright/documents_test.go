@@ -93,7 +93,7 @@ func initProject(t *testing.T, doc string, args ...string) *project {
 	work := t.TempDir()
 	p := &project{dir: filepath.Join(work, "server")}
 	p.env = append(os.Environ(), append(goEnv(t), "HOME="+work, "XDG_CONFIG_HOME="+filepath.Join(work, ".config"), "XDG_CACHE_HOME="+filepath.Join(work, ".cache"))...)
-	p.env = append(p.env, "GATEWRIGHT_TEST_RUN=1")
+	p.env = append(p.env, "GWTEST_RUN=1")
 	cmd := p.command(os.Args[0], append(append([]string{"init"}, args...), doc, p.dir)...)
 	cmd.Dir = work
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("GATEWRIGHT_TEST_RUN") != "" { // this binary stands for the command
+	if os.Getenv("GWTEST_RUN") != "" { // this binary stands for the command
 		main()
 	}
 	testscript.Main(m, map[string]func(){"gatewright": main})

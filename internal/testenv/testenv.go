@@ -25,16 +25,16 @@ func Root() string {
 }
 
 // Specs returns the folder of public documents that tests read, named by
-// GATEWRIGHT_SPECS or else ../shared/specs beside the checkout. They are not
+// GWTEST_SPECS or else ../shared/specs beside the checkout. They are not
 // part of the project.
 func Specs(t testing.TB) string {
-	return beside(t, "GATEWRIGHT_SPECS", "specs", "public OpenAPI documents")
+	return beside(t, "GWTEST_SPECS", "specs", "public OpenAPI documents")
 }
 
 // SchemaSuite returns the folder of the official JSON Schema test suite, named
-// by GATEWRIGHT_JSON_SCHEMA_SUITE or else beside the checkout.
+// by GWTEST_JSON_SCHEMA_SUITE or else beside the checkout.
 func SchemaSuite(t testing.TB) string {
-	return beside(t, "GATEWRIGHT_JSON_SCHEMA_SUITE", "json-schema-test-suite", "the JSON Schema test suite")
+	return beside(t, "GWTEST_JSON_SCHEMA_SUITE", "json-schema-test-suite", "the JSON Schema test suite")
 }
 
 func beside(t testing.TB, env, name, what string) string {

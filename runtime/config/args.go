@@ -56,18 +56,17 @@ func (helpError) Error() string {
 	return b.String()
 }
 
-// CheckEnviron finds variables that begin with GATEWRIGHT_ and name no
-// setting, in the form of os.Environ. A server whose environment is its own
-// calls it before [Load]. An error is a *[Error].
-func CheckEnviron(environ []string) error {
+// unknownVariables finds variables of environ, in the form of os.Environ, that
+// begin with GATEWRIGHT_, that getenv knows, and that name no setting.
+func unknownVariables(environ []string, getenv func(string) string) []Mistake {
 	known := []string{envConfig, envDev, envSecret}
 	for _, s := range settings {
 		known = append(known, variable(s.name))
 	}
-	var found Error
+	var found []Mistake
 	for _, entry := range environ {
-		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "GATEWRIGHT_") || slices.Contains(known, name) {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "GATEWRIGHT_") || slices.Contains(known, name) || value == "" || getenv(name) != value {
 			continue
 		}
 		m := Mistake{Place: name, Message: "there is no such setting", Hint: "-help lists them"}
@@ -79,11 +78,8 @@ func CheckEnviron(environ []string) error {
 				m.Message, m.Hint = "is not supported by this version yet", ""
 			}
 		}
-		found.Mistakes = append(found.Mistakes, m)
+		found = append(found, m)
 	}
-	if len(found.Mistakes) == 0 {
-		return nil
-	}
-	slices.SortFunc(found.Mistakes, func(a, b Mistake) int { return strings.Compare(a.Place, b.Place) })
-	return &found
+	slices.SortFunc(found, func(a, b Mistake) int { return strings.Compare(a.Place, b.Place) })
+	return found
 }

@@ -93,8 +93,9 @@ type Log struct {
 // variables to the working directory.
 //
 // An error is a *[Error] with all that is missing or wrong, or, where args ask
-// for help, one that is flag.ErrHelp and reads as the help. Since getenv only
-// looks up, a misspelt variable stays unseen; [CheckEnviron] finds it.
+// for help, one that is flag.ErrHelp and reads as the help. Variables of this
+// process that begin with GATEWRIGHT_ and name no setting are mistakes too, as
+// far as getenv knows them: os.Getenv does.
 func Load(args []string, getenv func(string) string) (Config, error) {
 	path, err := filePath(args, getenv)
 	if err != nil {
@@ -109,6 +110,7 @@ func Load(args []string, getenv func(string) string) (Config, error) {
 	d.readEnv(getenv)
 	d.readSecrets(getenv)
 	d.check()
+	d.mistakes = append(d.mistakes, unknownVariables(os.Environ(), getenv)...)
 	if len(d.mistakes) > 0 {
 		return Config{}, &Error{Mistakes: d.mistakes}
 	}

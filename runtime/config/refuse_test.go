@@ -248,19 +248,36 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestCheckEnviron(t *testing.T) {
-	if err := CheckEnviron([]string{"HOME=/root", "GATEWRIGHT_LISTEN=:1", "GATEWRIGHT_SECRET=x", "GATEWRIGHT_SECRET_FILE=x", "GATEWRIGHT_DEV=true", "GATEWRIGHT_CONFIG=a=b"}); err != nil {
-		t.Errorf("CheckEnviron = %v", err)
+func TestUnknownVariables(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "server.yaml")
+	if err := os.WriteFile(file, []byte("listen: 127.0.0.1:8443\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	err := CheckEnviron([]string{"GATEWRIGHT_PUBLIC_URI=x", "GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID=x", "GATEWRIGHT_QQQQQQQQQQQQQQQQQQQQQQ=x"})
+	for name, value := range map[string]string{
+		"GATEWRIGHT_PUBLIC_URI":                    "x",
+		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID":      "x",
+		"GATEWRIGHT_QQQQQQQQQQQQQQQQQQQQQQ":        "x",
+		"GATEWRIGHT_STORE":                         "sqlite:x.db",
+		"GATEWRIGHT_EMPTY_ONES_COUNT_AS_NOT_THERE": "",
+	} {
+		t.Setenv(name, value)
+	}
+	_, err := Load([]string{"-config", file}, os.Getenv)
 	for _, want := range []string{
 		"GATEWRIGHT_PUBLIC_URI: there is no such setting\n\tdid you mean GATEWRIGHT_PUBLIC_URL?",
 		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID: is not supported by this version yet",
 		"GATEWRIGHT_QQQQQQQQQQQQQQQQQQQQQQ: there is no such setting",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("CheckEnviron = %v, want an error with %q", err, want)
+			t.Errorf("Load = %v, want an error with %q", err, want)
 		}
+	}
+	if err != nil && (strings.Contains(err.Error(), "GATEWRIGHT_STORE: there") || strings.Contains(err.Error(), "GATEWRIGHT_EMPTY")) {
+		t.Errorf("Load = %v names a variable that is well", err)
+	}
+	_, err = Load([]string{"-config", file}, func(string) string { return "" })
+	if err != nil && strings.Contains(err.Error(), "GATEWRIGHT_PUBLIC_URI") {
+		t.Errorf("Load = %v, although getenv does not know the variable", err)
 	}
 }
 

@@ -161,8 +161,8 @@ func TestQuoteArg(t *testing.T) {
 // TestTrustThisMachine changes the trust store of the machine it runs on, and
 // changes it back.
 func TestTrustThisMachine(t *testing.T) {
-	if os.Getenv("GATEWRIGHT_TEST_TRUST") != "1" || runtime.GOOS != "linux" {
-		t.Log("nothing was tried: GATEWRIGHT_TEST_TRUST=1 lets this test change the trust store of a Linux machine")
+	if os.Getenv("GWTEST_TRUST") != "1" || runtime.GOOS != "linux" {
+		t.Log("nothing was tried: GWTEST_TRUST=1 lets this test change the trust store of a Linux machine")
 		return
 	}
 	a := open(t)
