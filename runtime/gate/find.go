@@ -144,6 +144,10 @@ func (p Place) findQuery(r *http.Request) (Credential, bool, error) {
 	return p.value(value)
 }
 
+// cookieBlanks are what net/http trims from cookies too, so that both see the
+// same ones. Line ends are there only in requests that came over no wire.
+const cookieBlanks = " \t\r\n"
+
 // findCookie reads the cookies one by one: net/http drops those whose value it
 // does not like, and a credential that cannot be read is still presented.
 func (p Place) findCookie(r *http.Request) (Credential, bool, error) {
@@ -151,9 +155,9 @@ func (p Place) findCookie(r *http.Request) (Credential, bool, error) {
 	found := 0
 	for _, line := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
-			n, v, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if strings.Trim(n, " \t") == p.Name {
-				value = strings.Trim(v, " \t")
+			n, v, _ := strings.Cut(strings.Trim(pair, cookieBlanks), "=")
+			if strings.Trim(n, cookieBlanks) == p.Name {
+				value = strings.Trim(v, cookieBlanks)
 				found++
 			}
 		}
