@@ -81,20 +81,19 @@ func (r *Result) parseFolder(fset *token.FileSet, dir, folder string) ([]*ast.Fi
 	for _, path := range beside {
 		sources[path] = nil // read from disk
 	}
+	pkg := ""
 	for path, text := range r.Files {
-		if filepath.Dir(path) == folder {
-			sources[filepath.Join(dir, path)] = text
+		if filepath.Dir(path) != folder {
+			continue
 		}
-	}
-	var files []*ast.File
-	var pkg string
-	for path, text := range r.Files {
+		sources[filepath.Join(dir, path)] = text
 		f, err := parser.ParseFile(fset, path, text, parser.PackageClauseOnly)
 		if err != nil {
 			return nil, err
 		}
-		pkg = f.Name.Name
+		pkg = f.Name.Name // the same in all that is generated
 	}
+	var files []*ast.File
 	for _, path := range slices.Sorted(maps.Keys(sources)) {
 		f, err := parser.ParseFile(fset, path, sources[path], parser.SkipObjectResolution)
 		if err != nil {

@@ -301,7 +301,10 @@ func (d *developer) serve(ctx context.Context, binary, file string, port int, re
 			if ctx.Err() != nil {
 				return nil // asked to
 			}
-			return fmt.Errorf("the server ended: %w", errors.Join(err, errEndedItself))
+			if err == nil {
+				err = errors.New("it stopped of itself")
+			}
+			return fmt.Errorf("the server ended, its own words are above: %w", err)
 		case <-time.After(50 * time.Millisecond):
 		}
 		if ready == nil {
@@ -314,8 +317,6 @@ func (d *developer) serve(ctx context.Context, binary, file string, port int, re
 		}
 	}
 }
-
-var errEndedItself = errors.New("see its words above")
 
 // environ is the environment without this program's own settings, which are
 // for the server that the author runs and not for this one.

@@ -20,6 +20,7 @@ import (
 	"github.com/gatewright/gatewright/examples/blog/internal/api"
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
 	"github.com/gatewright/gatewright/runtime/user"
@@ -49,7 +50,7 @@ func start(t *testing.T) *blog {
 	url := "https://localhost:" + port
 	file := filepath.Join(dir, "server.yaml")
 	settings := fmt.Sprintf("public_url: %s\nlisten: %s\ntls: {dev: true}\nsecret_file: server.secret\nstore: sqlite:keys.db\nenvironment: test\n", url, addr)
-	for path, text := range map[string]string{file: settings, filepath.Join(dir, "server.secret"): rand32(t)} {
+	for path, text := range map[string]string{file: settings, filepath.Join(dir, "server.secret"): secret.Random(32).Reveal() + "\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -94,10 +95,6 @@ func start(t *testing.T) *blog {
 		t.Fatal(err)
 	}
 	return &blog{url: url, client: trusting(t), keys: keys, users: stores.Users()}
-}
-
-func rand32(t *testing.T) string {
-	return fmt.Sprintf("%x%x\n", time.Now().UnixNano(), []byte(t.TempDir()))
 }
 
 // trusting is a client that trusts the development authority and nobody else.
