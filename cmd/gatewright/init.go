@@ -108,8 +108,8 @@ func (in *initializer) make(ctx context.Context) (emit.Project, error) {
 		}
 		files[path] = text
 	}
-	if project.Document == secretFile {
-		return none, fmt.Errorf("nothing was written: the document is called %s, where the project keeps its secret; give it another name", secretFile)
+	if project.Document == secretFile || project.Document == "go.sum" {
+		return none, fmt.Errorf("nothing was written: the document is called %s, as a file of the project is; give it another name", project.Document)
 	}
 	return project, in.write(ctx, res, project, files)
 }
