@@ -248,6 +248,9 @@ func (a Requirement) principal(states map[string]State) *Principal {
 		if p.client == nil {
 			p.client = id.Client
 		}
+		if p.session == "" {
+			p.session = id.Session
+		}
 		if id.User == nil {
 			ofClient = ofClient.with(id.Scopes)
 			continue

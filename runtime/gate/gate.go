@@ -42,6 +42,9 @@ type Identity struct {
 	Client   *Client // nil: no program
 	Scopes   Scopes
 	AuthTime time.Time // when the person last proved who they are; zero where unknown
+	// Session is the id of the session that was presented, "" for other
+	// credentials. It opens nothing.
+	Session string
 	// Record is the id of the key record that was presented, "" for other
 	// credentials. One record never meets two schemes of one alternative.
 	Record string
@@ -155,6 +158,7 @@ type Principal struct {
 	scopes   Scopes
 	authTime time.Time
 	via      []string
+	session  string
 }
 
 // User returns the person; false: no person stands behind the call.
@@ -181,6 +185,10 @@ func (p Principal) Scopes() Scopes { return slices.Clone(p.scopes) }
 // AuthTime returns when the person last proved who they are; zero where
 // unknown. Of several credentials of the person the oldest counts.
 func (p Principal) AuthTime() time.Time { return p.authTime }
+
+// Session returns the id of the session that let the caller in, "" where none
+// did. It opens nothing: it is what lists of sessions show.
+func (p Principal) Session() string { return p.session }
 
 // Via returns the names of the document's schemes that let the caller in, in
 // the document's order.

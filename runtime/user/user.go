@@ -41,6 +41,26 @@ func (r Record) User() gate.User {
 // A Profile is what an issuer says of a person, for display.
 type Profile struct{ Name, Email string }
 
+// A SignIn is a person who has just proved who they are at a provider, before
+// a record is made or a session begun.
+type SignIn struct {
+	Provider string // the configured name of the provider
+	Issuer   string
+	Subject  string
+	Profile  Profile
+	// Scopes are those that the person will hold, by the document's scheme.
+	Scopes map[string][]string
+	// Claims are those of the ID token, and of UserInfo over them; for plain
+	// OAuth 2.0 the members of the user that the provider answered with.
+	Claims map[string]any
+}
+
+// A Hook is an application's say in a login. It may change Profile and Scopes
+// of s. An error keeps the person out: a problem.Error is shown as it says,
+// of any other the person reads only that they may not sign in. It is called
+// at every login; an error of its own backend keeps everybody out.
+type Hook func(ctx context.Context, s *SignIn) error
+
 // A Store keeps user records. Its methods may be called concurrently. Every
 // error that is not named here means that the store could not answer.
 type Store interface {
