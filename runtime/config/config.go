@@ -12,7 +12,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/secret"
+	"github.com/gatewright/gatewright/runtime/user"
 )
 
 // A Config is what a server needs to know to run. [Load] fills it; one made by
@@ -36,9 +38,18 @@ type Config struct {
 	// Default live; in development always test.
 	Environment string
 	Keys        Keys
-	Limits      Limits
-	Shutdown    Shutdown
-	Log         Log
+	// Providers are the identity providers that people sign in at, by name
+	// in order.
+	Providers []provider.Config
+	// Schemes says who answers for the document's schemes, by the name that
+	// a scheme has there. One that is not named is left to what is obvious.
+	Schemes  map[string]provider.Binding
+	Sessions Sessions
+	CORS     CORS
+	Admin    Admin
+	Limits   Limits
+	Shutdown Shutdown
+	Log      Log
 	// Dev is the development switch, GATEWRIGHT_DEV=true. It is never read
 	// from the file. With it the server listens on loopback only, takes keys
 	// of the test environment and starts with schemes that nobody verifies.
@@ -47,6 +58,13 @@ type Config struct {
 	// Logger takes what the server logs. Nil: one that writes to standard
 	// error as Log says. Load leaves it nil.
 	Logger *slog.Logger
+	// SignIn is asked at every login, before there is a session. It may refuse
+	// or enrich the user. May be nil; Load leaves it nil.
+	SignIn user.Hook
+	// Files are served to everyone beside the API, to GET and HEAD:
+	// index.html at /, the others at their paths. Nil: none; Load leaves it
+	// nil. Nothing in it is a secret.
+	Files fs.FS
 	// Listening is called once with the address that the server listens on,
 	// for those who chose port 0. May be nil; Load leaves it nil.
 	Listening func(net.Addr)
@@ -62,6 +80,31 @@ type TLS struct {
 // Keys says how the server's API keys look.
 type Keys struct {
 	Prefix string // begins every key. Default gw
+}
+
+// Sessions says what a login leaves behind.
+type Sessions struct {
+	// Kind is server, where the store keeps them and the cookie holds a
+	// random number, or sealed, where the cookie holds all of it and the
+	// store only what was revoked. Default server.
+	Kind     string
+	Idle     time.Duration // a session ends when not used for so long. Default 30 min
+	Absolute time.Duration // and after so long in any case. Default 12 h
+}
+
+// CORS says which pages of other origins may read the answers. None by default.
+type CORS struct {
+	// Origins are exact, as browsers write them: https://app.example. * alone
+	// stands for all of them, and then there are no credentials.
+	Origins     []string
+	Credentials bool // cookies are taken from those pages too
+}
+
+// Admin is the listener for those who run the server.
+type Admin struct {
+	// Listen is its address, host:port, on loopback: it speaks plain HTTP.
+	// Empty: there is none. Port 0 is a free one.
+	Listen string
 }
 
 // Limits bound what one request may take.
