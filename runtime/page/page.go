@@ -1,0 +1,171 @@
+// Package page is the look of the few HTML pages that a server answers itself:
+// to choose where to sign in, to move on after it, to say what went wrong.
+//
+// The pages have no script and load nothing. Their one style sheet stands in
+// them and is allowed by its hash.
+package page
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+//go:embed page.html style.css
+var files embed.FS
+
+var (
+	style = template.CSS(mustRead("style.css"))
+	tmpl  = template.Must(template.ParseFS(files, "page.html"))
+
+	// policy lets a page have its style sheet, send forms to its own origin,
+	// and nothing else: no script, no picture, no frame around it.
+	policy = "default-src 'none'; style-src '" + hash(string(style)) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+func mustRead(name string) string {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// hash is the source expression of a policy that allows exactly text.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// A Page is what a page says and where it leads. All of its texts may come
+// from anywhere: they are shown as they are and never become markup. Its paths
+// are another matter, see [Write].
+type Page struct {
+	Title string // the heading, in a few words
+	Text  string // a sentence or two below it. A line break begins a paragraph
+	// Status is a line in a box, which screen readers announce: who is
+	// signed in, or what was just done.
+	Status string
+	// Refresh has the browser move on by itself, at once. A link does the
+	// same for who has that turned off.
+	Refresh string
+	Links   []Link
+	Buttons []Button
+	Look    Look
+}
+
+// A Link leads to a path of our own.
+type Link struct {
+	Label string
+	Path  string
+}
+
+// A Button sends a form to a path of our own by POST.
+type Button struct {
+	Label  string
+	Action string
+	Fields []Field // sent along, not shown
+}
+
+// A Field is a name and a value that a form sends.
+type Field struct{ Name, Value string }
+
+// A Look is what sets the pages of one application apart.
+type Look struct {
+	Name string // of the application. Empty: not shown
+}
+
+// Write answers with the page. A HEAD request gets the same headers and no body.
+//
+// Refresh, the paths of the links and the actions of the buttons must be own
+// paths: they begin with one slash and name no other host however a browser
+// reads them. What a request asked for has to be checked before it gets here;
+// Write panics, with nothing sent, rather than lead elsewhere.
+func Write(w http.ResponseWriter, r *http.Request, status int, p Page) {
+	body, err := p.html()
+	if err != nil {
+		panic(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Del("Etag")
+	h.Del("Last-Modified")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a caller who is gone needs no page
+	}
+}
+
+// html is the whole document.
+func (p Page) html() ([]byte, error) {
+	var paths []string
+	if p.Refresh != "" {
+		paths = append(paths, p.Refresh)
+	}
+	for _, l := range p.Links {
+		paths = append(paths, l.Path)
+	}
+	for _, b := range p.Buttons {
+		paths = append(paths, b.Action)
+	}
+	for _, path := range paths {
+		if !own(path) {
+			return nil, fmt.Errorf("page: %q is no path of our own", path)
+		}
+	}
+	var buf bytes.Buffer
+	err := tmpl.Execute(&buf, view{Page: p, Style: style, Paragraphs: paragraphs(p.Text), MoveOn: "0;url=" + asURL(p.Refresh)})
+	if err != nil {
+		return nil, fmt.Errorf("page: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// A view is what the template sees.
+type view struct {
+	Page
+	Style      template.CSS
+	Paragraphs []string
+	MoveOn     string // of meta refresh
+}
+
+func paragraphs(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// own tells whether every browser takes path for one of our own origin. They
+// read a backslash as a slash and leave tabs and line breaks out, so that
+// "/\host" and "/\t/host" are another host to them.
+func own(path string) bool {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+		return false
+	}
+	if strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
+		return false
+	}
+	u, err := url.Parse(path)
+	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && u.Opaque == ""
+}
+
+// asURL escapes what could end a URL where it stands in a text of its own.
+func asURL(path string) string {
+	return strings.NewReplacer(" ", "%20", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", ";", "%3B").Replace(path)
+}
