@@ -26,7 +26,7 @@ func originMissing(r *http.Request, p Place, origin string) bool {
 	}
 	switch {
 	case p.In == InCookie:
-		return !isSafe(r.Method) && !provesOrigin(r.Header, origin)
+		return !isSafe(r.Method) && !ProvesOrigin(r.Header, origin)
 	case p.In == InCertificate, p.In == InAuthorization && slices.Contains(ambient, p.Name):
 		return deniesOrigin(r.Header, origin)
 	}
@@ -49,10 +49,11 @@ func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// provesOrigin tells whether h shows that a page of ours, or the person
+// ProvesOrigin tells whether h shows that a page of origin, or the person
 // themselves, made the request. Browsers let no page set these headers.
 // Sec-Fetch-Site decides where it is present; older browsers send only Origin.
-func provesOrigin(h http.Header, origin string) bool {
+// An empty origin is proved by Sec-Fetch-Site alone.
+func ProvesOrigin(h http.Header, origin string) bool {
 	if sites := h["Sec-Fetch-Site"]; len(sites) > 0 {
 		return len(sites) == 1 && (sites[0] == "same-origin" || sites[0] == "none")
 	}
@@ -61,7 +62,7 @@ func provesOrigin(h http.Header, origin string) bool {
 }
 
 // deniesOrigin tells whether h has a header that says something else than
-// what provesOrigin takes for proof.
+// what ProvesOrigin takes for proof.
 func deniesOrigin(h http.Header, origin string) bool {
 	for _, site := range h["Sec-Fetch-Site"] {
 		if site != "same-origin" && site != "none" {

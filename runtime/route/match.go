@@ -64,6 +64,13 @@ func (t *Table) Match(method, escapedPath string) Match {
 	return Match{Entry: &r.entry, Vars: vars}
 }
 
+// Answers tells whether a template matches the path, whatever the method; the
+// path is as for Match.
+func (t *Table) Answers(escapedPath string) bool {
+	m := t.Match(http.MethodGet, escapedPath)
+	return m.Entry != nil || m.Allow != ""
+}
+
 // A route is one entry with its own names for the template's variables.
 type route struct {
 	entry Entry

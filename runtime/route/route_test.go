@@ -310,6 +310,18 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
+func TestAnswers(t *testing.T) {
+	table := newTable(t, "POST /posts", "GET /posts/{id}", "GET /{name}.json")
+	for path, want := range map[string]bool{
+		"/posts": true, "/posts/7": true, "/posts/a%2Fb": true, "/a.json": true,
+		"/": false, "/posts/": false, "/posts/7/8": false, "/a.js": false, "posts": false, "/posts/%zz": false, "": false,
+	} {
+		if got := table.Answers(path); got != want {
+			t.Errorf("Answers(%q) = %v, want %v", path, got, want)
+		}
+	}
+}
+
 func TestServeHTTP(t *testing.T) {
 	table := newTable(t, "GET /a/{x}", "POST /a/{x}")
 	for _, c := range []struct {
