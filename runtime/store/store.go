@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
@@ -17,6 +19,15 @@ import (
 type Stores interface {
 	Keys() apikey.Store
 	Users() user.Store
+	Sessions() session.Store
+	Revocations() session.Revocations
+	Marks() session.Marks
+	Locks() session.Locks
+	// Sweep removes sessions that have ended by now, used or not, and the
+	// revocations, marks and locks that need not be remembered any longer.
+	// It removes a bounded number in one call, the rest in the next: call it
+	// every minute or so. It may run on several replicas at once.
+	Sweep(ctx context.Context, now time.Time) error
 	// Check tells whether the store can answer now.
 	Check(ctx context.Context) error
 	Close() error

@@ -18,6 +18,7 @@ import (
 	_ "modernc.org/sqlite" // the driver of database/sql
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -60,6 +61,8 @@ type Store struct {
 	write, read *sql.DB
 	loadKey     *sql.Stmt
 	loadUser    *sql.Stmt
+	loadSession *sql.Stmt
+	loadRevoked *sql.Stmt
 }
 
 // Open opens the file at path and brings its tables up to date. Where there is
@@ -167,11 +170,17 @@ func (s *Store) prepare(ctx context.Context, path string) (err error) {
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	if s.loadKey, err = s.read.PrepareContext(ctx, selectKey+" WHERE id = ?"); err != nil {
-		return err
+	for statement, query := range map[**sql.Stmt]string{
+		&s.loadKey:     selectKey + " WHERE id = ?",
+		&s.loadUser:    selectUser + " WHERE id = ?",
+		&s.loadSession: selectSession + " WHERE id = ?",
+		&s.loadRevoked: selectRevoked,
+	} {
+		if *statement, err = s.read.PrepareContext(ctx, query); err != nil {
+			return err
+		}
 	}
-	s.loadUser, err = s.read.PrepareContext(ctx, selectUser+" WHERE id = ?")
-	return err
+	return nil
 }
 
 // dsn is the URI under which the library opens path. mode=rw: the file has
@@ -187,6 +196,18 @@ func (s *Store) Keys() apikey.Store { return keys{s} }
 
 // Users returns the people in the file.
 func (s *Store) Users() user.Store { return users{s} }
+
+// Sessions returns the sessions in the file.
+func (s *Store) Sessions() session.Store { return sessions{s} }
+
+// Revocations returns what ends sessions that are not in the file.
+func (s *Store) Revocations() session.Revocations { return revocations{s} }
+
+// Marks returns what has been used once.
+func (s *Store) Marks() session.Marks { return marks{s} }
+
+// Locks returns the locks that all programs with the file share.
+func (s *Store) Locks() session.Locks { return locks{s} }
 
 // Check tells whether the file can be read and has the tables of this program.
 func (s *Store) Check(ctx context.Context) error {
