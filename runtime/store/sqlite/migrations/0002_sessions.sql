@@ -1,5 +1,7 @@
 -- id is the SHA-256 of what the browser holds. scopes is a JSON object of
--- arrays of strings. tokens are sealed, NULL where there are none.
+-- arrays of strings. tokens are sealed, NULL where there are none; since they
+-- are some kilobytes, this table has rowids: its rows are no good as the key of
+-- a tree.
 CREATE TABLE gatewright_sessions (
 	id               BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 32),
 	user_id          TEXT    NOT NULL REFERENCES gatewright_users (id),
@@ -15,7 +17,7 @@ CREATE TABLE gatewright_sessions (
 	expires          INTEGER NOT NULL,
 	agent            TEXT    NOT NULL,
 	tokens           BLOB    CHECK (length(tokens) > 0)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX gatewright_sessions_user             ON gatewright_sessions (user_id, created, id);
 CREATE INDEX gatewright_sessions_subject          ON gatewright_sessions (issuer, subject);
