@@ -1,0 +1,71 @@
+package fetch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// ErrTooLarge means that an answer is over the client's limit.
+var ErrTooLarge = errors.New("fetch: answer too large")
+
+// A transport keeps the rules of New, whichever client it is used through.
+type transport struct {
+	base http.RoundTripper
+	max  int64
+}
+
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := CheckURL(req.URL); err != nil {
+		if req.Body != nil {
+			req.Body.Close() // as a RoundTripper must
+		}
+		return nil, err
+	}
+	res, err := t.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.check(res); err != nil {
+		res.Body.Close()
+		return nil, err
+	}
+	res.Body = &body{ReadCloser: res.Body, left: t.max}
+	return res, nil
+}
+
+// check refuses what can be told from an answer's head.
+func (t *transport) check(res *http.Response) error {
+	if 300 <= res.StatusCode && res.StatusCode < 400 {
+		to := "nowhere"
+		if target, err := res.Location(); err == nil {
+			to = target.Host
+		}
+		return fmt.Errorf("fetch: status %d redirects to %q, and redirects are not followed", res.StatusCode, to)
+	}
+	// Nobody asked for it. It would be refused as JSON too, with an error
+	// that leads nowhere.
+	if enc := res.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return errors.New("fetch: the answer is compressed, which was not asked for")
+	}
+	if res.ContentLength > t.max {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, res.ContentLength, t.max)
+	}
+	return nil
+}
+
+// A body fails once more than left bytes were read from it.
+type body struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, ErrTooLarge
+	}
+	return n, err
+}
