@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -104,7 +105,10 @@ func (g *guard) recover(t *tracker, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	// What the handler meant to say, a cookie perhaps, is not for this answer.
-	clear(t.Header())
+	// Pages of other origins may still read that it failed.
+	maps.DeleteFunc(t.Header(), func(name string, _ []string) bool {
+		return name != "Vary" && !strings.HasPrefix(name, "Access-Control-")
+	})
 	g.setHeader(t.Header())
 	problem.Write(t, r, err)
 }

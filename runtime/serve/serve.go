@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/origin"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
 )
 
@@ -36,7 +37,17 @@ import (
 // with 421 and code host_unknown (RFC 9110, section 15.5.20); in development
 // its host, localhost, 127.0.0.1 and ::1 are fine with any port. A panic is answered
 // with 500, or ends the connection if the answer has begun.
-func Run(ctx context.Context, cfg config.Config, h http.Handler) error {
+//
+// Pages of the origins in cfg.CORS may read the answers. Files of cfg.Files
+// are served to everybody at their paths, index.html also at /; those whose
+// name begins with a dot are left out, but for .well-known. A file at a path
+// that h has an operation for is an error, as far as h says so by a method
+// Answers(path string) bool, for paths as url.URL.EscapedPath gives them.
+//
+// Where cfg.Admin names an address, plain HTTP is served there to this machine:
+// /healthz answers 200 while the program runs, /readyz a line for each check,
+// and 503 if one fails or the server is stopping.
+func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check) error {
 	if h == nil {
 		return errors.New("serve: there is no handler")
 	}
@@ -49,9 +60,26 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
+	if cfg.Files != nil {
+		if h, err = newFiles(cfg.Files, h); err != nil {
+			return err
+		}
+	}
+	h = origin.CORS(origin.CORSConfig{Origins: cfg.CORS.Origins, Credentials: cfg.CORS.Credentials}, h)
+	admin, err := newAdmin(checks)
+	if err != nil {
+		return err
+	}
 	listener, err := listen(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	var adminListener net.Listener
+	if cfg.Admin.Listen != "" {
+		if adminListener, err = listenAdmin(ctx, cfg.Admin.Listen); err != nil {
+			_ = listener.Close()
+			return err
+		}
 	}
 
 	slog.SetDefault(logger)
@@ -62,18 +90,45 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler) error {
 		attrs = append(attrs, slog.String("tls", "development"), slog.String("authority", authority))
 	}
 	logger.Info("listening on https://"+listener.Addr().String(), attrs...)
+	if adminListener != nil {
+		logger.Info("admin listener on http://" + adminListener.Addr().String())
+	}
 	if cfg.Listening != nil {
 		cfg.Listening(listener.Addr())
 	}
-	return serve(ctx, cfg, logger, certificate, listener, h)
-}
-
-// serve runs the server on the listener, which it closes.
-func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, certificate *tls.Config, listener net.Listener, h http.Handler) error {
 	// A request that runs when the server stops is not to end with ctx.
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	server := &http.Server{
+	failed := make(chan error, 2)
+	server := newServer(base, cfg, logger, certificate, h)
+	go func() { failed <- server.ServeTLS(listener, "", "") }()
+	if adminListener != nil {
+		adminServer := admin.server(base, logger)
+		defer adminServer.Close() // last: that the server stops is to be seen there
+		go func() { failed <- adminServer.Serve(adminListener) }()
+	}
+
+	select {
+	case err := <-failed:
+		_ = server.Close()
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	admin.stopping.Store(true)
+	logger.Info("stopping", slog.Duration("grace", cfg.Shutdown.Grace))
+	grace, cancel := context.WithTimeout(base, cfg.Shutdown.Grace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close() // connections that fail to close are gone all the same
+		return fmt.Errorf("serve: requests were still running %s after the stop and were cut off: %w", cfg.Shutdown.Grace, err)
+	}
+	logger.Info("stopped")
+	return nil
+}
+
+// newServer makes the server of the API.
+func newServer(base context.Context, cfg config.Config, logger *slog.Logger, certificate *tls.Config, h http.Handler) *http.Server {
+	return &http.Server{
 		Handler:   newGuard(cfg, logger, h),
 		TLSConfig: certificate,
 		// OPTIONS * goes the way of all requests.
@@ -92,23 +147,6 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, certific
 		ErrorLog:    errorLog(logger),
 		BaseContext: func(net.Listener) context.Context { return base },
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.ServeTLS(listener, "", "") }()
-
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
-	}
-	logger.Info("stopping", slog.Duration("grace", cfg.Shutdown.Grace))
-	grace, cancel := context.WithTimeout(base, cfg.Shutdown.Grace)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		_ = server.Close() // connections that fail to close are gone all the same
-		return fmt.Errorf("serve: requests were still running %s after the stop and were cut off: %w", cfg.Shutdown.Grace, err)
-	}
-	logger.Info("stopped")
-	return nil
 }
 
 // tlsConfig loads or makes the certificate. authority is the file of the
