@@ -15,7 +15,10 @@ type Config struct {
 	Title  string // what people read on the page to choose one. Default: Name
 	// Issuer is the issuer identifier of OpenID Connect, https and exact to
 	// the letter. Empty for plain OAuth 2.0.
-	Issuer       string
+	Issuer string
+	// MetadataURL is where the metadata of Issuer lies. Default: below
+	// Issuer, as OpenID Connect Discovery has it.
+	MetadataURL  string
 	ClientID     string
 	ClientSecret secret.Value
 	// ClientAuth is how the client names itself at the token endpoint:
@@ -41,8 +44,11 @@ type Config struct {
 	EmailsURL        string // answers with a list of {email, primary, verified}; may be empty
 	// Members of the user's JSON object.
 	UserID    string // a stable id, text or whole number. Default id
-	UserName  string // Default name
+	UserName  string // Default name. Of several, parted by blanks, the first that holds a text counts
 	UserEmail string // Default email
+	// ResponseIssuer is what the iss parameter of an authorization response
+	// has to be where there is one (RFC 9207). Empty: not known.
+	ResponseIssuer string
 	// Identity is the issuer under which the users of a provider without
 	// OpenID Connect are kept, a URL. Default: the origin of UserURL.
 	Identity string
