@@ -1,0 +1,45 @@
+package devidp
+
+import (
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// tokenLife is how long ID and access tokens last: short, so that an
+// application under development meets refresh.
+const tokenLife = 5 * time.Minute
+
+// A client is the one application, as package op asks about it.
+type client struct{ cfg *Config }
+
+func (c client) GetID() string                       { return c.cfg.ClientID }
+func (c client) RedirectURIs() []string              { return c.cfg.RedirectURIs }
+func (c client) PostLogoutRedirectURIs() []string    { return c.cfg.PostLogoutURIs }
+func (c client) ApplicationType() op.ApplicationType { return op.ApplicationTypeWeb }
+func (c client) AuthMethod() oidc.AuthMethod         { return oidc.AuthMethodBasic }
+func (c client) ResponseTypes() []oidc.ResponseType {
+	return []oidc.ResponseType{oidc.ResponseTypeCode}
+}
+func (c client) GrantTypes() []oidc.GrantType {
+	return []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken}
+}
+func (c client) LoginURL(id string) string           { return loginPath + "?id=" + id }
+func (c client) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeBearer }
+func (c client) IDTokenLifetime() time.Duration      { return tokenLife }
+func (c client) DevMode() bool                       { return false }
+func (c client) ClockSkew() time.Duration            { return 0 }
+
+// IsScopeAllowed lets any scope be asked for; the user who is picked says
+// which are granted.
+func (c client) IsScopeAllowed(string) bool { return true }
+
+// IDTokenUserinfoClaimsAssertion puts the claims of the user into ID tokens.
+func (c client) IDTokenUserinfoClaimsAssertion() bool { return true }
+
+func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string { return all }
+
+func (c client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return all }
+
+func all(scopes []string) []string { return scopes }
