@@ -7,9 +7,9 @@ import (
 )
 
 // sweepEvery is how often what has ended is removed.
-const sweepEvery = 10 * time.Minute
+const sweepEvery = time.Minute
 
-// KeepSwept removes from stores what has ended, now and every ten minutes, until
+// KeepSwept removes from stores what has ended, now and every minute, until
 // the function it returns is called, which waits for it. A failure is logged
 // and tried again the next time: what has ended counts for nothing anyway.
 func KeepSwept(stores Stores) (stop func()) {
