@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -56,6 +57,9 @@ type Page struct {
 	// Refresh has the browser move on by itself, at once. A link does the
 	// same for who has that turned off.
 	Refresh string
+	// Away has the browser leave for another site by itself, at once: an
+	// https URL of ours to choose, such as a provider's logout.
+	Away    string
 	Links   []Link
 	Buttons []Button
 	Look    Look
@@ -120,13 +124,16 @@ func (p Page) html() ([]byte, error) {
 	for _, b := range p.Buttons {
 		paths = append(paths, b.Action)
 	}
+	if u, err := url.Parse(p.Away); p.Away != "" && (err != nil || u.Scheme != "https" || u.Host == "" || p.Refresh != "") {
+		return nil, errors.New("page: where it leaves for is no https URL, or it moves on elsewhere too")
+	}
 	for _, path := range paths {
 		if !own(path) {
 			return nil, fmt.Errorf("page: %q is no path of our own", path)
 		}
 	}
 	var buf bytes.Buffer
-	err := tmpl.Execute(&buf, view{Page: p, Style: style, Paragraphs: paragraphs(p.Text), MoveOn: "0;url=" + asURL(p.Refresh)})
+	err := tmpl.Execute(&buf, view{Page: p, Style: style, Paragraphs: paragraphs(p.Text), To: p.Refresh + p.Away, MoveOn: "0;url=" + asURL(p.Refresh+p.Away)})
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
@@ -138,7 +145,8 @@ type view struct {
 	Page
 	Style      template.CSS
 	Paragraphs []string
-	MoveOn     string // of meta refresh
+	To         string // where it moves on to by itself, "" for nowhere
+	MoveOn     string // the same for meta refresh
 }
 
 func paragraphs(text string) []string {

@@ -208,3 +208,23 @@ func panics(f func()) (yes bool) {
 	f()
 	return false
 }
+
+func TestAway(t *testing.T) {
+	w := httptest.NewRecorder()
+	Write(w, httptest.NewRequest("GET", "/", nil), 200, Page{Title: "Bye", Away: "https://id.example/logout?a=1&b=2"})
+	for _, want := range []string{`content="0;url=https://id.example/logout?a=1&amp;b=2"`, `href="https://id.example/logout?a=1&amp;b=2"`} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("the page lacks %s:\n%s", want, w.Body)
+		}
+	}
+	for _, bad := range []Page{{Away: "http://id.example/"}, {Away: "javascript:alert(1)"}, {Away: "//id.example"}, {Away: "https://id.example/", Refresh: "/"}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("Write(%+v) did not panic", bad)
+				}
+			}()
+			Write(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), 200, bad)
+		}()
+	}
+}
