@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -38,6 +39,28 @@ func Run(t *testing.T, open Opener) {
 		"two openers":     testTwoOpeners,
 		"cancelled":       testCancelled,
 		"concurrent use":  testConcurrentUse,
+
+		"sessions":          testSessions,
+		"session ended":     testEndedSession,
+		"session not found": testSessionNotFound,
+		"session race":      testSessionRace,
+		"session touch":     testSessionTouch,
+		"session tokens":    testSaveTokens,
+		"session delete":    testSessionDelete,
+		"session list":      testSessionList,
+		"session text":      testSessionText,
+		"session use":       testSessionUse,
+
+		"marks":            testMarks,
+		"mark race":        testMarkRace,
+		"locks":            testLocks,
+		"lock again":       testLockAgain,
+		"lock passed":      testLockPassed,
+		"lock race":        testLockRace,
+		"revocations":      testRevocations,
+		"revocations kept": testRevocationsKept,
+		"revocation race":  testRevocationRace,
+		"sweep":            testSweep,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,6 +131,12 @@ func testReopen(t *testing.T, open Opener) {
 	owner := someUser(t, s, "kept")
 	rec := full("0123456789abc", owner.ID)
 	mustCreate(t, s, rec)
+	signedIn, once, at := fullSession(owner.ID), session.KeyOf("once"), instant()
+	mustCreateSession(t, s, signedIn)
+	revoke(t, s, once, at, later())
+	if !mark(t, s, once, later()) || !lock(t, s, once, "ann", later()) {
+		t.Error("Mark() or Lock() of a new key = false, want true")
+	}
 	if err := s.Close(); err != nil {
 		t.Fatalf("Close() = %v", err)
 	}
@@ -119,6 +148,11 @@ func testReopen(t *testing.T, open Opener) {
 	sameKey(t, mustLoad(t, s, rec.ID), rec)
 	if got, err := s.Users().Load(t.Context(), owner.ID); err != nil || got != owner {
 		t.Errorf("Load(%q) = %+v, %v, want %+v", owner.ID, got, err, owner)
+	}
+	loadsSession(t, s, signedIn)
+	revoked(t, s, at, once)
+	if mark(t, s, once, later()) || lock(t, s, once, "bob", later()) {
+		t.Error("Mark() or Lock() of what is marked and held = true, want false")
 	}
 }
 
@@ -144,6 +178,16 @@ func testTwoOpeners(t *testing.T, open Opener) {
 	if got, err := one.Users().Load(t.Context(), owner.ID); err != nil || !got.Disabled {
 		t.Errorf("Load() = %+v, %v, want it disabled", got, err)
 	}
+	signedIn := fullSession(owner.ID)
+	mustCreateSession(t, one, signedIn)
+	loadsSession(t, two, signedIn)
+	signedIn.Tokens, signedIn.Scopes = []byte("refreshed"), map[string][]string{"login": {"less"}}
+	mustDo(t, two.Sessions().SaveTokens(t.Context(), signedIn.ID, signedIn.Tokens, signedIn.Scopes))
+	loadsSession(t, one, signedIn)
+	if n, err := two.Sessions().Delete(t.Context(), session.Match{User: owner.ID}); n != 1 || err != nil {
+		t.Errorf("Delete() = %d, %v, want 1", n, err)
+	}
+	lacksSession(t, one, signedIn.ID)
 }
 
 // testCancelled: a call whose context has ended returns an error, and never
@@ -153,6 +197,10 @@ func testCancelled(t *testing.T, open Opener) {
 	owner := someUser(t, s, "somebody")
 	rec := key("0123456789abc")
 	mustCreate(t, s, rec)
+	signedIn, ended, made := fullSession(owner.ID), leastSession(owner.ID), leastSession(owner.ID)
+	ended.Idle = ended.Created.Add(-time.Hour)
+	mustCreateSession(t, s, signedIn, ended)
+	once := session.KeyOf("once")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, call := range map[string]func() error{
@@ -166,6 +214,21 @@ func testCancelled(t *testing.T, open Opener) {
 		"Users.List":        func() error { _, err := s.Users().List(ctx, "", 1); return err },
 		"Users.SetDisabled": func() error { return s.Users().SetDisabled(ctx, owner.ID, true) },
 		"Check":             func() error { return s.Check(ctx) },
+
+		"Sessions.Create": func() error { return s.Sessions().Create(ctx, made) },
+		"Sessions.Load":   func() error { _, err := s.Sessions().Load(ctx, signedIn.ID); return err },
+		"Sessions.Touch":  func() error { return s.Sessions().Touch(ctx, signedIn.ID, later(), later()) },
+		"Sessions.SaveTokens": func() error {
+			return s.Sessions().SaveTokens(ctx, signedIn.ID, nil, map[string][]string{})
+		},
+		"Sessions.Delete":     func() error { _, err := s.Sessions().Delete(ctx, session.Match{User: owner.ID}); return err },
+		"Sessions.List":       func() error { _, err := s.Sessions().List(ctx, owner.ID, 1); return err },
+		"Revocations.Revoke":  func() error { return s.Revocations().Revoke(ctx, once, instant(), later()) },
+		"Revocations.Revoked": func() error { _, err := s.Revocations().Revoked(ctx, once); return err },
+		"Marks.Mark":          func() error { _, err := s.Marks().Mark(ctx, once, later()); return err },
+		"Locks.Lock":          func() error { _, err := s.Locks().Lock(ctx, once, "ann", later()); return err },
+		"Locks.Unlock":        func() error { return s.Locks().Unlock(ctx, once, "ann") },
+		"Sweep":               func() error { return s.Sweep(ctx, time.Now()) },
 	} {
 		done := make(chan error, 1)
 		go func() { done <- call() }()
@@ -180,5 +243,12 @@ func testCancelled(t *testing.T, open Opener) {
 	}
 	if !mustLoad(t, s, rec.ID).Revoked.IsZero() {
 		t.Error("a call with an ended context revoked a key")
+	}
+	loadsSession(t, s, signedIn)
+	loadsSession(t, s, ended)
+	lacksSession(t, s, made.ID)
+	revoked(t, s, time.Time{}, once)
+	if !mark(t, s, once, later()) || !lock(t, s, once, "bob", later()) {
+		t.Error("a call with an ended context marked or locked a key")
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
 func isNotFound(err error) bool {
-	return errors.Is(err, user.ErrNotFound) || errors.Is(err, apikey.ErrNotFound)
+	return errors.Is(err, user.ErrNotFound) || errors.Is(err, apikey.ErrNotFound) || errors.Is(err, session.ErrNotFound)
 }
 
 func testUsers(t *testing.T, open Opener) {
