@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -28,6 +29,13 @@ type Settings struct {
 	Schemes    map[string]analyze.SchemeConfig // by the document's scheme name
 	BasePath   *string                         // overrides the path of the first server; nil: not set
 	RemoteRefs string                          // $refs to https addresses: error or fetch
+	DevUsers   []DevUser                       // who can sign in at the development identity provider; nil: not set
+}
+
+// A DevUser is somebody to pick at the development identity provider.
+type DevUser struct {
+	Name, Email string
+	Scopes      []string // what this user may do
 }
 
 // ReadSettings reads a gatewright.yaml. All mistakes are reported at once,
@@ -57,6 +65,11 @@ func parseSettings(path string, text []byte) (Settings, error) {
 			"remote_refs": func(n *yaml.Node) { s.RemoteRefs = p.oneOf(n, "error", "fetch") },
 			"base_path":   func(n *yaml.Node) { s.BasePath = p.basePath(n) },
 			"schemes":     func(n *yaml.Node) { s.Schemes = p.schemes(n) },
+			"dev": func(n *yaml.Node) {
+				p.fields(n, map[string]func(*yaml.Node){
+					"users": func(n *yaml.Node) { s.DevUsers = p.devUsers(n) },
+				})
+			},
 		})
 	}
 	if s.Document == "" && len(p.errs) == 0 {
@@ -154,16 +167,8 @@ func (p *settingsParser) schemes(n *yaml.Node) map[string]analyze.SchemeConfig {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		var c analyze.SchemeConfig
 		p.fields(n.Content[i+1], map[string]func(*yaml.Node){
-			"kind": func(n *yaml.Node) { c.Kind = p.oneOf(n, "jwt", "introspection", "apikey", "custom") },
-			"extra_scopes": func(n *yaml.Node) {
-				if n.Kind != yaml.SequenceNode {
-					p.fail(n, "expected a list of scopes")
-					return
-				}
-				for _, item := range n.Content {
-					c.ExtraScopes = append(c.ExtraScopes, p.text(item))
-				}
-			},
+			"kind":         func(n *yaml.Node) { c.Kind = p.oneOf(n, "jwt", "introspection", "apikey", "custom") },
+			"extra_scopes": func(n *yaml.Node) { c.ExtraScopes = p.scopes(n) },
 		})
 		if _, twice := out[n.Content[i].Value]; twice {
 			p.fail(n.Content[i], "%q is set twice", n.Content[i].Value)
@@ -171,4 +176,61 @@ func (p *settingsParser) schemes(n *yaml.Node) map[string]analyze.SchemeConfig {
 		out[n.Content[i].Value] = c
 	}
 	return out
+}
+
+func (p *settingsParser) scopes(n *yaml.Node) []string {
+	if n.Kind != yaml.SequenceNode {
+		p.fail(n, "expected a list of scopes")
+		return nil
+	}
+	var out []string
+	for _, item := range n.Content {
+		out = append(out, p.text(item))
+	}
+	return out
+}
+
+func (p *settingsParser) devUsers(n *yaml.Node) []DevUser {
+	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
+		p.fail(n, "expected a list of users such as {name: alice, scopes: [posts:write]}")
+		return nil
+	}
+	var out []DevUser
+	seen := make(map[string]bool)
+	for _, item := range n.Content {
+		var u DevUser
+		p.fields(item, map[string]func(*yaml.Node){
+			"name":   func(n *yaml.Node) { u.Name = p.userName(n) },
+			"email":  func(n *yaml.Node) { u.Email = p.text(n) },
+			"scopes": func(n *yaml.Node) { u.Scopes = p.scopes(n) },
+		})
+		if u.Name == "" && item.Kind == yaml.MappingNode && !hasKey(item, "name") {
+			p.fail(item, "the user has no name")
+		}
+		if u.Name != "" && seen[u.Name] {
+			p.fail(item, "there are two users %q", u.Name)
+		}
+		seen[u.Name] = true
+		out = append(out, u)
+	}
+	return out
+}
+
+// userName takes what can be shown on a button and told as a subject.
+func (p *settingsParser) userName(n *yaml.Node) string {
+	v := p.text(n)
+	unfit := func(r rune) bool { return !unicode.IsPrint(r) }
+	if len(v) > 60 || strings.TrimSpace(v) != v || strings.ContainsFunc(v, unfit) {
+		p.fail(n, "%q is no name of a user: 1 to 60 printable bytes", v)
+	}
+	return v
+}
+
+func hasKey(n *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
 }

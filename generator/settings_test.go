@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -16,6 +17,10 @@ base_path: /v2
 schemes:
   token: {kind: jwt}
   login: {extra_scopes: [a, b]}
+dev:
+  users:
+    - {name: alice, email: alice@example.test, scopes: [posts:write, a]}
+    - name: Bob Reader
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -23,6 +28,10 @@ schemes:
 	if s.Document != "openapi.yaml" || s.Package != "billing" || s.Output != "internal/billing" || s.Undeclared != "public" || s.RemoteRefs != "fetch" ||
 		s.BasePath == nil || *s.BasePath != "/v2" || s.Schemes["token"].Kind != "jwt" || len(s.Schemes["login"].ExtraScopes) != 2 {
 		t.Errorf("parseSettings = %+v", s)
+	}
+	want := []DevUser{{"alice", "alice@example.test", []string{"posts:write", "a"}}, {Name: "Bob Reader"}}
+	if !reflect.DeepEqual(s.DevUsers, want) {
+		t.Errorf("DevUsers = %+v, want %+v", s.DevUsers, want)
 	}
 }
 
@@ -37,6 +46,14 @@ ignore_security: true
 package: api
 schemes:
   token: {kind: none, open: true}
+dev:
+  user: alice
+  users:
+    - {email: a@example.test}
+    - {name: alice, password: secret}
+    - {name: alice, scopes: all}
+    - {name: "a\tb"}
+    - carol
 `))
 	if err == nil {
 		t.Fatal("parseSettings = nil")
@@ -51,6 +68,13 @@ schemes:
 		`g.yaml:7:1: "package" is set twice`,
 		`g.yaml:9:17: "none" is not one of jwt, introspection, apikey, custom`,
 		`g.yaml:9:23: unknown setting "open"`,
+		`g.yaml:11:3: unknown setting "user"; known are users`,
+		"g.yaml:13:7: the user has no name",
+		`g.yaml:14:21: unknown setting "password"; known are email, name, scopes`,
+		`g.yaml:15:7: there are two users "alice"`,
+		"g.yaml:15:29: expected a list of scopes",
+		`g.yaml:16:14: "a\tb" is no name of a user`,
+		"g.yaml:17:7: expected settings, one a line",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q:\n%v", want, err)
