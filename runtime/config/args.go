@@ -48,20 +48,37 @@ func (helpError) Error() string {
 	b.WriteString("usage: [-config FILE]\n\n" +
 		"The configuration is a YAML file: FILE, else $" + envConfig + ", else ./" + defaultFile + ".\n" +
 		"Each setting is overridden by the variable beside it.\n\n")
+	line := func(name, variable, help string) { fmt.Fprintf(&b, "  %-21s %-31s %s\n", name, variable, help) }
 	for _, s := range settings {
-		fmt.Fprintf(&b, "  %-21s %-31s %s\n", s.name, variable(s.name), s.help)
+		line(s.name, s.variable(), s.help)
 	}
-	fmt.Fprintf(&b, "  %-21s %-31s %s\n", "", envSecret, "the secret itself, in place of a file")
-	fmt.Fprintf(&b, "  %-21s %-31s %s", "", envDev, "true: development, loopback only")
-	return b.String()
+	line("", envSecret, "the secret itself, in place of a file")
+	line("", envDev, "true: development, loopback only")
+	for _, f := range families {
+		e := f.entry("NAME")
+		fmt.Fprintf(&b, "\nEach %s has these, and NAME has to stand in the file:\n\n", e.name)
+		for _, s := range e.settings {
+			name := strings.TrimPrefix(s.name, e.name+".")
+			fmt.Fprintf(&b, "  %-18s %-44s %s\n", name, s.variable(), s.help)
+		}
+		if e.provider != nil {
+			fmt.Fprintf(&b, "  %-18s %-44s %s\n", "", e.env+"_CLIENT_SECRET", "the secret itself, in place of a file")
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // unknownVariables finds variables of environ, in the form of os.Environ, that
 // begin with GATEWRIGHT_, that getenv knows, and that name no setting.
-func unknownVariables(environ []string, getenv func(string) string) []Mistake {
+func (d *draft) unknownVariables(environ []string, getenv func(string) string) []Mistake {
 	known := []string{envConfig, envDev, envSecret}
-	for _, s := range settings {
-		known = append(known, variable(s.name))
+	for _, s := range d.known() {
+		known = append(known, s.variable())
+	}
+	for _, e := range d.entries {
+		if e.provider != nil {
+			known = append(known, e.env+"_CLIENT_SECRET")
+		}
 	}
 	var found []Mistake
 	for _, entry := range environ {
@@ -73,6 +90,18 @@ func unknownVariables(environ []string, getenv func(string) string) []Mistake {
 		if near := nearest(name, known); near != "" {
 			m.Hint = "did you mean " + near + "?"
 		}
+		for _, f := range families {
+			if strings.HasPrefix(name, variable(f.name)+"_") && !d.isEntry(f, name) {
+				m.Message, m.Hint = "there is no such entry in "+f.name, "it has to stand in the file before a variable can override it"
+			}
+		}
+		for _, e := range d.entries {
+			for _, l := range e.family.later {
+				if name == e.env+"_"+inVariable(l) {
+					m.Message, m.Hint = "is not supported by this version yet", ""
+				}
+			}
+		}
 		for _, l := range later {
 			if name == variable(l) || strings.HasPrefix(name, variable(l)+"_") {
 				m.Message, m.Hint = "is not supported by this version yet", ""
@@ -82,4 +111,11 @@ func unknownVariables(environ []string, getenv func(string) string) []Mistake {
 	}
 	slices.SortFunc(found, func(a, b Mistake) int { return strings.Compare(a.Place, b.Place) })
 	return found
+}
+
+// isEntry tells whether a variable could be of an entry that the file has.
+func (d *draft) isEntry(f family, name string) bool {
+	return slices.ContainsFunc(d.entries, func(e *entry) bool {
+		return e.family.name == f.name && strings.HasPrefix(name, e.env+"_")
+	})
 }

@@ -21,6 +21,12 @@ func (d *draft) check() {
 	d.checkListen()
 	d.checkTLS(host)
 	d.checkSecrets()
+	d.checkProviders()
+	d.checkAuthorities()
+	d.checkSchemes()
+	d.checkSessions()
+	d.checkCORS()
+	d.checkAdmin()
 	d.checkLimits()
 	d.checkTexts()
 }
@@ -31,9 +37,7 @@ func (d *draft) fill() {
 	fill(&d.Listen, "127.0.0.1:8443")
 	fill(&d.Environment, "live")
 	fill(&d.Keys.Prefix, "gw")
-	fill(&d.Sessions.Kind, "server")
-	fill(&d.Sessions.Idle, 30*time.Minute)
-	fill(&d.Sessions.Absolute, 12*time.Hour)
+	d.fillSessions()
 	fill(&d.Limits.HeaderBytes, 64<<10)
 	fill(&d.Limits.BodyBytes, 32<<20)
 	fill(&d.Limits.HeaderTime, 10*time.Second)
@@ -148,14 +152,14 @@ func (d *draft) checkListen() {
 		d.wrong("listen", fmt.Sprintf("%q is not an address with a port", d.Listen), hint)
 		return
 	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+	if !isPort(port) {
 		d.wrong("listen", fmt.Sprintf("port %q is not a number from 0 to 65535", port), hint)
 	}
 	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isHost(strings.ToLower(host)) {
 		d.wrong("listen", fmt.Sprintf("%q is not an address or a host name", host), hint)
 	}
 	// A name is looked up, and who answers is not us: of names localhost alone will do.
-	if addr, err := netip.ParseAddr(host); strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback() {
+	if isLoopbackHost(host) {
 		return
 	}
 	if d.Dev {
@@ -164,6 +168,11 @@ func (d *draft) checkListen() {
 	if d.TLS.Dev {
 		d.wrong("listen", d.Listen+" can be reached from other machines, and the certificate is one for development", "listen on 127.0.0.1, or set tls.cert and tls.key")
 	}
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // checkTLS checks the certificate; host is the one of the public URL, "" where
@@ -255,7 +264,7 @@ func (d *draft) checkLimits() {
 // checkTexts checks what is one of a few texts, or of a certain form.
 func (d *draft) checkTexts() {
 	for _, c := range []struct{ name, text string }{
-		{"environment", d.Environment}, {"log.level", d.Log.Level}, {"log.format", d.Log.Format},
+		{"environment", d.Environment}, {"sessions.kind", d.Sessions.Kind}, {"log.level", d.Log.Level}, {"log.format", d.Log.Format},
 	} {
 		s, _ := find(c.name)
 		if err := s.assign(&draft{}, c.text, ""); err != nil {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/provider"
@@ -132,7 +133,11 @@ type Log struct {
 // names, else the one in GATEWRIGHT_CONFIG, else server.yaml in the working
 // directory. Each value is overridden by a variable, GATEWRIGHT_ and its name
 // in capitals with _ for a dot (tls.cert: GATEWRIGHT_TLS_CERT); an empty one
-// counts as not set. Paths in the file are relative to the file, paths in
+// counts as not set. Lists are parted by commas there, and mappings are written
+// name=value,name=value. A provider or scheme has to stand in the file before
+// variables can override its settings; in the variable all but letters and
+// digits of its name is _ (providers.main.client_id:
+// GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID). Paths in the file are relative to the file, paths in
 // variables to the working directory.
 //
 // An error is a *[Error] with all that is missing or wrong, or, where args ask
@@ -152,8 +157,10 @@ func Load(args []string, getenv func(string) string) (Config, error) {
 	d.readYAML(content)
 	d.readEnv(getenv)
 	d.readSecrets(getenv)
+	d.readClientSecrets(getenv)
+	d.assemble()
 	d.check()
-	d.mistakes = append(d.mistakes, unknownVariables(os.Environ(), getenv)...)
+	d.mistakes = append(d.mistakes, d.unknownVariables(os.Environ(), getenv)...)
 	if len(d.mistakes) > 0 {
 		return Config{}, &Error{Mistakes: d.mistakes}
 	}
@@ -176,6 +183,7 @@ type draft struct {
 	Config
 	file        string            // the file it comes from
 	places      map[string]string // setting -> where its value was written
+	entries     []*entry          // providers and schemes of the file
 	secretFiles []string
 	origins     []string // the file of each of Secrets; none where there is no file
 	mistakes    []Mistake
@@ -185,6 +193,9 @@ type draft struct {
 // it was not, at the file.
 func (d *draft) wrong(setting, message, hint string) {
 	place, ok := d.places[setting]
+	if i := strings.LastIndexByte(setting, '.'); !ok && i > 0 {
+		place, ok = d.places[setting[:i]] // the entry that lacks it
+	}
 	if !ok {
 		place = d.file
 	}

@@ -6,16 +6,18 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
 )
 
 // site is a folder with all that a good configuration names: cert.pem and
-// key.pem for localhost and 127.0.0.1, server.secret, old.secret.
+// key.pem for localhost and 127.0.0.1, server.secret, old.secret, client.secret.
 func site(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -26,6 +28,7 @@ func site(t *testing.T) (dir string) {
 	if err := authority.WriteLeaf(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), "localhost", "127.0.0.1"); err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(dir, "client.secret"), "s3-of-the-client\n")
 	for _, name := range []string{"server.secret", "old.secret"} {
 		write(t, filepath.Join(dir, name), secret.Random(32).Reveal()+"\n")
 	}
@@ -109,6 +112,34 @@ keys: {prefix: blog}
 limits: {header_bytes: 16KiB, body_bytes: 2000000, header_time: 5s, body_time: 1m30s, answer_time: 500ms, idle_time: 1d}
 shutdown: {grace: 3s}
 log: {level: debug, format: json}
+sessions: {kind: sealed, idle: 10m, absolute: 1h}
+cors: {origins: ["https://app.example", "http://localhost:3000"], credentials: true}
+admin: {listen: "[::1]:9443"}
+providers:
+  main:
+    issuer: https://id.example/
+    client_id: web-app
+    client_secret_file: client.secret
+    client_auth: client_secret_post
+    title: Staff
+    scopes: [openid, email]
+    algorithms: [ES256]
+    no_userinfo: true
+    params: {access_type: offline, prompt: consent}
+  code:
+    authorization_url: https://code.example/authorize
+    token_url: https://code.example/token
+    user_url: https://code.example/user
+    emails_url: https://code.example/emails
+    client_id: "7"
+    client_auth: none
+    user_id: uid
+    user_name: display
+    user_email: mail
+    identity: https://people.example
+schemes:
+  login: {provider: main, scopes_claim: realm.roles, scopes_map: {editors: [posts:write, posts:read], readers: posts:read}}
+  My Login: {provider: code}
 `
 
 func TestLoadEverySetting(t *testing.T) {
@@ -125,10 +156,27 @@ func TestLoadEverySetting(t *testing.T) {
 		Store:       "sqlite:" + filepath.Join(dir, "data", "blog.db"),
 		Environment: "test",
 		Keys:        Keys{Prefix: "blog"},
-		Sessions:    Sessions{Kind: "server", Idle: 30 * time.Minute, Absolute: 12 * time.Hour},
-		Limits:      Limits{HeaderBytes: 16384, BodyBytes: 2000000, HeaderTime: 5 * time.Second, BodyTime: 90 * time.Second, AnswerTime: 500 * time.Millisecond, IdleTime: 24 * time.Hour},
-		Shutdown:    Shutdown{Grace: 3 * time.Second},
-		Log:         Log{Level: "debug", Format: "json"},
+		Providers: []provider.Config{{
+			Name: "code", Title: "code", ClientID: "7", ClientAuth: "none",
+			AuthorizationURL: "https://code.example/authorize", TokenURL: "https://code.example/token",
+			UserURL: "https://code.example/user", EmailsURL: "https://code.example/emails",
+			UserID: "uid", UserName: "display", UserEmail: "mail", Identity: "https://people.example",
+		}, {
+			Name: "main", Title: "Staff", Issuer: "https://id.example/", MetadataURL: "https://id.example/.well-known/openid-configuration",
+			ClientID: "web-app", ClientSecret: secret.New("s3-of-the-client"), ClientAuth: "client_secret_post",
+			Scopes: []string{"openid", "email"}, Algorithms: []string{"ES256"}, NoUserInfo: true,
+			Params: map[string]string{"access_type": "offline", "prompt": "consent"},
+		}},
+		Schemes: map[string]provider.Binding{
+			"login":    {Provider: "main", ScopesClaim: "realm.roles", ScopesMap: map[string][]string{"editors": {"posts:write", "posts:read"}, "readers": {"posts:read"}}},
+			"My Login": {Provider: "code"},
+		},
+		Sessions: Sessions{Kind: "sealed", Idle: 10 * time.Minute, Absolute: time.Hour},
+		CORS:     CORS{Origins: []string{"https://app.example", "http://localhost:3000"}, Credentials: true},
+		Admin:    Admin{Listen: "[::1]:9443"},
+		Limits:   Limits{HeaderBytes: 16384, BodyBytes: 2000000, HeaderTime: 5 * time.Second, BodyTime: 90 * time.Second, AnswerTime: 500 * time.Millisecond, IdleTime: 24 * time.Hour},
+		Shutdown: Shutdown{Grace: 3 * time.Second},
+		Log:      Log{Level: "debug", Format: "json"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Load = %+v, want %+v", got, want)
@@ -163,6 +211,35 @@ func TestEnvironmentOverrides(t *testing.T) {
 		{"LIMITS_IDLE_TIME", "4s", func(c Config) any { return c.Limits.IdleTime }, 4 * time.Second},
 		{"SHUTDOWN_GRACE", "5s", func(c Config) any { return c.Shutdown.Grace }, 5 * time.Second},
 		{"LOG_LEVEL", "error", func(c Config) any { return c.Log.Level }, "error"},
+		{"SESSIONS_KIND", "server", func(c Config) any { return c.Sessions.Kind }, "server"},
+		{"SESSIONS_IDLE", "5m", func(c Config) any { return c.Sessions.Idle }, 5 * time.Minute},
+		{"SESSIONS_ABSOLUTE", "2h", func(c Config) any { return c.Sessions.Absolute }, 2 * time.Hour},
+		{"CORS_ORIGINS", "https://a.example,https://b.example", func(c Config) any { return c.CORS.Origins }, []string{"https://a.example", "https://b.example"}},
+		{"CORS_CREDENTIALS", "false", func(c Config) any { return c.CORS.Credentials }, false},
+		{"ADMIN_LISTEN", "127.0.0.1:1", func(c Config) any { return c.Admin.Listen }, "127.0.0.1:1"},
+		{"PROVIDERS_MAIN_TITLE", "Us", func(c Config) any { return c.Providers[1].Title }, "Us"},
+		{"PROVIDERS_MAIN_ISSUER", "https://b.example", func(c Config) any { return c.Providers[1].Issuer }, "https://b.example"},
+		{"PROVIDERS_MAIN_CLIENT_ID", "other", func(c Config) any { return c.Providers[1].ClientID }, "other"},
+		{"PROVIDERS_MAIN_CLIENT_SECRET", "from-outside", func(c Config) any { return c.Providers[1].ClientSecret.Reveal() }, "from-outside"},
+		{"PROVIDERS_MAIN_CLIENT_SECRET_FILE", dir + "/old.secret", func(c Config) any { return len(c.Providers[1].ClientSecret.Reveal()) }, 43},
+		{"PROVIDERS_MAIN_CLIENT_AUTH", "client_secret_basic", func(c Config) any { return c.Providers[1].ClientAuth }, "client_secret_basic"},
+		{"PROVIDERS_MAIN_SCOPES", "openid,groups", func(c Config) any { return c.Providers[1].Scopes }, []string{"openid", "groups"}},
+		{"PROVIDERS_MAIN_ALGORITHMS", "EdDSA", func(c Config) any { return c.Providers[1].Algorithms }, []string{"EdDSA"}},
+		{"PROVIDERS_MAIN_CA", dir + "/cert.pem", func(c Config) any { return c.Providers[1].CA }, dir + "/cert.pem"},
+		{"PROVIDERS_MAIN_NO_USERINFO", "false", func(c Config) any { return c.Providers[1].NoUserInfo }, false},
+		{"PROVIDERS_MAIN_PARAMS", "login_hint=a=b,hd=x", func(c Config) any { return c.Providers[1].Params }, map[string]string{"login_hint": "a=b", "hd": "x"}},
+		{"PROVIDERS_CODE_AUTHORIZATION_URL", "https://b.example/a", func(c Config) any { return c.Providers[0].AuthorizationURL }, "https://b.example/a"},
+		{"PROVIDERS_CODE_TOKEN_URL", "https://b.example/t", func(c Config) any { return c.Providers[0].TokenURL }, "https://b.example/t"},
+		{"PROVIDERS_CODE_USER_URL", "https://b.example/u", func(c Config) any { return c.Providers[0].UserURL }, "https://b.example/u"},
+		{"PROVIDERS_CODE_EMAILS_URL", "https://b.example/e", func(c Config) any { return c.Providers[0].EmailsURL }, "https://b.example/e"},
+		{"PROVIDERS_CODE_USER_ID", "id2", func(c Config) any { return c.Providers[0].UserID }, "id2"},
+		{"PROVIDERS_CODE_USER_NAME", "n2", func(c Config) any { return c.Providers[0].UserName }, "n2"},
+		{"PROVIDERS_CODE_USER_EMAIL", "e2", func(c Config) any { return c.Providers[0].UserEmail }, "e2"},
+		{"PROVIDERS_CODE_IDENTITY", "https://p2.example", func(c Config) any { return c.Providers[0].Identity }, "https://p2.example"},
+		{"SCHEMES_LOGIN_PROVIDER", "code", func(c Config) any { return c.Schemes["login"].Provider }, "code"},
+		{"SCHEMES_LOGIN_SCOPES_CLAIM", "groups", func(c Config) any { return c.Schemes["login"].ScopesClaim }, "groups"},
+		{"SCHEMES_LOGIN_SCOPES_MAP", "a=b c,d=e", func(c Config) any { return c.Schemes["login"].ScopesMap }, map[string][]string{"a": {"b", "c"}, "d": {"e"}}},
+		{"SCHEMES_MY_LOGIN_PROVIDER", "main", func(c Config) any { return c.Schemes["My Login"].Provider }, "main"},
 		{"LOG_FORMAT", "text", func(c Config) any { return c.Log.Format }, "text"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -258,6 +335,17 @@ func TestHelp(t *testing.T) {
 		if !errors.Is(err, flag.ErrHelp) {
 			t.Fatalf("Load(%q) = %v, want flag.ErrHelp", arg, err)
 		}
+		all := append(append(slices.Clone(settings), providerSettings(&providerDraft{})...), schemeSettings(&provider.Binding{})...)
+		for _, s := range all {
+			if s.help == "" {
+				t.Errorf("%s has no help", s.name)
+			}
+		}
+		for _, want := range []string{"GATEWRIGHT_PROVIDERS_NAME_CLIENT_SECRET_FILE", "GATEWRIGHT_PROVIDERS_NAME_CLIENT_SECRET ", "GATEWRIGHT_SCHEMES_NAME_SCOPES_MAP"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("the help lacks %s", want)
+			}
+		}
 		for _, s := range settings {
 			if !strings.Contains(err.Error(), s.name) || !strings.Contains(err.Error(), variable(s.name)) {
 				t.Errorf("the help lacks %s or its variable", s.name)
@@ -268,14 +356,14 @@ func TestHelp(t *testing.T) {
 
 func TestSecretsDoNotPrint(t *testing.T) {
 	dir := site(t)
-	c, err := load(t, dir, good)
+	c, err := load(t, dir, full)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c2 := []any{c, &c, c.Secrets}
 	for _, v := range c2 {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-			if text := sprintf(verb, v); strings.Contains(text, c.Secrets[0].Reveal()) {
+			if text := sprintf(verb, v); strings.Contains(text, c.Secrets[0].Reveal()) || strings.Contains(text, "s3-of-the-client") {
 				t.Errorf("%s of %T prints the secret", verb, v)
 			}
 		}

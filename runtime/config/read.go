@@ -59,6 +59,17 @@ func (d *draft) place(n *yaml.Node) string {
 
 // readGroup takes the settings of a mapping; group is its name, "" at the top.
 func (d *draft) readGroup(group string, n *yaml.Node) {
+	d.eachPair(group, n, func(key, value *yaml.Node) {
+		name := key.Value
+		if group != "" {
+			name = group + "." + name
+		}
+		d.readSetting(group, name, key, value)
+	})
+}
+
+// eachPair takes the pairs of a mapping whose names are text, each name once.
+func (d *draft) eachPair(group string, n *yaml.Node, take func(key, value *yaml.Node)) {
 	n = follow(n)
 	if n.Kind != yaml.MappingNode {
 		d.at(n, group, "has to be a list of settings, and is "+kindOf(n), "")
@@ -71,16 +82,12 @@ func (d *draft) readGroup(group string, n *yaml.Node) {
 			d.at(key, group, "a setting's name has to be text, and is "+kindOf(key), "")
 			continue
 		}
-		name := key.Value
-		if group != "" {
-			name = group + "." + name
-		}
-		if seen[name] {
-			d.at(key, name, "is set twice", "keep one of the two")
+		if seen[key.Value] {
+			d.at(key, strings.TrimPrefix(group+"."+key.Value, "."), "is set twice", "keep one of the two")
 			continue
 		}
-		seen[name] = true
-		d.readSetting(group, name, key, value)
+		seen[key.Value] = true
+		take(key, value)
 	}
 }
 
@@ -88,6 +95,10 @@ func (d *draft) readSetting(group, name string, key, value *yaml.Node) {
 	if s, ok := find(name); ok {
 		d.places[name] = d.place(value)
 		d.readValue(s, follow(value))
+		return
+	}
+	if f, ok := findFamily(name); ok {
+		d.readFamily(f, value)
 		return
 	}
 	switch {
@@ -123,9 +134,13 @@ func elsewhere(name string) (string, bool) {
 
 // readValue takes one value, or several where the setting is a list.
 func (d *draft) readValue(s setting, n *yaml.Node) {
+	if s.isMap(d) {
+		d.readMap(s, n)
+		return
+	}
 	base := filepath.Dir(d.file)
 	if _, list := s.into(d).(*[]string); list && n.Kind == yaml.SequenceNode {
-		if len(n.Content) == 0 {
+		if len(n.Content) == 0 && !s.none {
 			d.at(n, s.name, "is an empty list", "")
 		}
 		for _, item := range n.Content {
@@ -198,6 +213,15 @@ func kindOf(n *yaml.Node) string {
 	return "of another kind (" + n.ShortTag() + ")"
 }
 
+// known are all settings, those of the entries that the file has included.
+func (d *draft) known() []setting {
+	all := slices.Clone(settings)
+	for _, e := range d.entries {
+		all = append(all, e.settings...)
+	}
+	return all
+}
+
 // readEnv takes the settings that the environment overrides. A certificate
 // there replaces the file's whole choice of a certificate.
 func (d *draft) readEnv(getenv func(string) string) {
@@ -207,13 +231,18 @@ func (d *draft) readEnv(getenv func(string) string) {
 	if getenv(variable("tls.cert"))+getenv(variable("tls.key")) != "" {
 		d.TLS.Dev = false
 	}
-	for _, s := range settings {
-		name := variable(s.name)
-		text := getenv(name)
+	for _, s := range d.known() {
+		text := getenv(s.variable())
 		if text == "" {
 			continue
 		}
-		d.places[s.name] = name
+		d.places[s.name] = s.variable()
+		if s.isMap(d) {
+			if err := s.assignMap(d, text); err != nil {
+				d.wrong(s.name, err.Error(), "")
+			}
+			continue
+		}
 		texts := []string{text}
 		if list, ok := s.into(d).(*[]string); ok {
 			*list, texts = nil, strings.Split(text, ",")
@@ -231,6 +260,39 @@ func (d *draft) readEnv(getenv func(string) string) {
 		d.places["dev"] = envDev
 	default:
 		d.mistakes = append(d.mistakes, Mistake{Place: envDev, Message: fmt.Sprintf("%q is neither true nor false", dev)})
+	}
+}
+
+// readClientSecrets reads the secrets of the providers, each from its variable
+// or its file.
+func (d *draft) readClientSecrets(getenv func(string) string) {
+	for _, e := range d.entries {
+		if e.provider == nil {
+			continue
+		}
+		name, variable := e.name+".client_secret", e.env+"_CLIENT_SECRET"
+		if text := getenv(variable); text != "" {
+			if getenv(variable+"_FILE") != "" {
+				d.mistakes = append(d.mistakes, Mistake{Place: variable, Message: variable + "_FILE is set too", Hint: "keep one of the two"})
+			}
+			d.places[name] = variable
+			e.provider.ClientSecret = secret.New(text)
+			continue
+		}
+		if e.provider.secretFile == "" {
+			continue
+		}
+		value, err := secret.File(e.provider.secretFile)
+		if err != nil {
+			hint := ""
+			if errors.Is(err, fs.ErrNotExist) {
+				hint = "write the secret that the provider gave into it, and chmod 600 it; or set " + variable
+			}
+			d.wrong(name+"_file", strings.TrimPrefix(err.Error(), "secret: "), hint)
+			continue
+		}
+		d.places[name] = d.places[name+"_file"]
+		e.provider.ClientSecret = value
 	}
 }
 

@@ -250,30 +250,41 @@ func TestCheck(t *testing.T) {
 
 func TestUnknownVariables(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.yaml")
-	if err := os.WriteFile(file, []byte("listen: 127.0.0.1:8443\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("providers: {main: {client_auth: none}}\nschemes: {my.login: {}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]string{
 		"GATEWRIGHT_PUBLIC_URI":                    "x",
+		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_IDD":     "x",
+		"GATEWRIGHT_PROVIDERS_OTHER_CLIENT_ID":     "x",
 		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID":      "x",
+		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_SECRET":  "x",
+		"GATEWRIGHT_SCHEMES_MY_LOGIN_SCOPES_CLAIM": "x",
+		"GATEWRIGHT_SCHEMES_MY_LOGIN_AUDIENCE":     "x",
 		"GATEWRIGHT_QQQQQQQQQQQQQQQQQQQQQQ":        "x",
 		"GATEWRIGHT_STORE":                         "sqlite:x.db",
 		"GATEWRIGHT_EMPTY_ONES_COUNT_AS_NOT_THERE": "",
+		"GATEWRIGHT_TLS_ACME":                      "x",
 	} {
 		t.Setenv(name, value)
 	}
 	_, err := Load([]string{"-config", file}, os.Getenv)
 	for _, want := range []string{
 		"GATEWRIGHT_PUBLIC_URI: there is no such setting\n\tdid you mean GATEWRIGHT_PUBLIC_URL?",
-		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID: is not supported by this version yet",
+		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_IDD: there is no such setting\n\tdid you mean GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID?",
+		"GATEWRIGHT_PROVIDERS_OTHER_CLIENT_ID: there is no such entry in providers\n\tit has to stand in the file",
+		"GATEWRIGHT_SCHEMES_MY_LOGIN_AUDIENCE: is not supported by this version yet",
+		"GATEWRIGHT_TLS_ACME: is not supported by this version yet",
 		"GATEWRIGHT_QQQQQQQQQQQQQQQQQQQQQQ: there is no such setting",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Load = %v, want an error with %q", err, want)
 		}
 	}
-	if err != nil && (strings.Contains(err.Error(), "GATEWRIGHT_STORE: there") || strings.Contains(err.Error(), "GATEWRIGHT_EMPTY")) {
-		t.Errorf("Load = %v names a variable that is well", err)
+	for _, fine := range []string{"GATEWRIGHT_STORE:", "GATEWRIGHT_EMPTY", "MAIN_CLIENT_ID:", "MAIN_CLIENT_SECRET: there", "SCOPES_CLAIM"} {
+		if err != nil && strings.Contains(err.Error(), fine) {
+			t.Errorf("Load = %v names a variable that is well, %s", err, fine)
+		}
 	}
 	_, err = Load([]string{"-config", file}, func(string) string { return "" })
 	if err != nil && strings.Contains(err.Error(), "GATEWRIGHT_PUBLIC_URI") {

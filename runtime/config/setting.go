@@ -6,14 +6,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatewright/gatewright/runtime/provider"
 )
 
 // A setting is one value of the configuration: its name in the file, what it
 // means, and the field it goes to. The field's type says how it is written.
 type setting struct {
 	name  string // dots lead into nested settings: tls.cert
+	env   string // its variable, where that does not follow from the name
 	help  string
 	path  bool     // a path, or several
+	none  bool     // an empty list is fine
 	oneOf []string // where only these texts are allowed
 	into  func(*draft) any
 }
@@ -29,6 +33,12 @@ var settings = []setting{
 	{name: "store", help: "where keys and users are kept, such as sqlite:blog.db", into: func(d *draft) any { return &d.Store }},
 	{name: "environment", help: "which API keys are taken: live or test (live)", oneOf: []string{"live", "test"}, into: func(d *draft) any { return &d.Environment }},
 	{name: "keys.prefix", help: "how API keys begin (gw)", into: func(d *draft) any { return &d.Keys.Prefix }},
+	{name: "sessions.kind", help: "where sessions are kept: server or sealed, in the cookie (server)", oneOf: []string{"server", "sealed"}, into: func(d *draft) any { return &d.Sessions.Kind }},
+	{name: "sessions.idle", help: "a session ends when not used for so long (30m)", into: func(d *draft) any { return &d.Sessions.Idle }},
+	{name: "sessions.absolute", help: "a session ends after so long (12h)", into: func(d *draft) any { return &d.Sessions.Absolute }},
+	{name: "cors.origins", help: "whose pages may read answers: exact origins, or * alone (none)", none: true, into: func(d *draft) any { return &d.CORS.Origins }},
+	{name: "cors.credentials", help: "true: cookies count for those pages (false)", into: func(d *draft) any { return &d.CORS.Credentials }},
+	{name: "admin.listen", help: "loopback address of /healthz and /readyz, HOST:PORT (none)", into: func(d *draft) any { return &d.Admin.Listen }},
 	{name: "limits.header_bytes", help: "largest request header (64KiB)", into: func(d *draft) any { return &d.Limits.HeaderBytes }},
 	{name: "limits.body_bytes", help: "largest request body, whatever the operation allows (32MiB)", into: func(d *draft) any { return &d.Limits.BodyBytes }},
 	{name: "limits.header_time", help: "longest wait for a header (10s)", into: func(d *draft) any { return &d.Limits.HeaderTime }},
@@ -40,9 +50,47 @@ var settings = []setting{
 	{name: "log.format", help: "text or json (text)", oneOf: []string{"text", "json"}, into: func(d *draft) any { return &d.Log.Format }},
 }
 
+// providerSettings are those of one identity provider.
+func providerSettings(p *providerDraft) []setting {
+	return []setting{
+		{name: "preset", help: "google, entra, gitlab, keycloak, auth0, okta, dex or github: fills in what is known", into: at(&p.Preset)},
+		{name: "title", help: "what people read where they choose a provider (NAME)", into: at(&p.Title)},
+		{name: "issuer", help: "issuer of OpenID Connect, an https URL to the letter", into: at(&p.Issuer)},
+		{name: "client_id", help: "what this server is registered as", into: at(&p.ClientID)},
+		{name: "client_secret_file", help: "file of the client's secret", path: true, into: at(&p.secretFile)},
+		{name: "client_auth", help: "client_secret_basic, client_secret_post or none (client_secret_basic)", into: at(&p.ClientAuth)},
+		{name: "scopes", help: "asked for at login, beside those of the document", into: at(&p.Scopes)},
+		{name: "algorithms", help: "that ID tokens may be signed with (RS256)", into: at(&p.Algorithms)},
+		{name: "ca", help: "PEM file of the authorities for its certificate (those of the system)", path: true, into: at(&p.CA)},
+		{name: "tenants", help: "ids of the Entra tenants whose people may sign in", into: at(&p.Tenants)},
+		{name: "no_userinfo", help: "true: the ID token says all there is to know (false)", into: at(&p.NoUserInfo)},
+		{name: "params", help: "added to the authorization request: {access_type: offline}", into: at(&p.Params)},
+		{name: "authorization_url", help: "without OpenID Connect: where people sign in (from the document)", into: at(&p.AuthorizationURL)},
+		{name: "token_url", help: "where codes are exchanged (from the document)", into: at(&p.TokenURL)},
+		{name: "user_url", help: "what tells who signed in, as JSON", into: at(&p.UserURL)},
+		{name: "emails_url", help: "what lists their mail addresses", into: at(&p.EmailsURL)},
+		{name: "user_id", help: "member of that JSON that never changes (id)", into: at(&p.UserID)},
+		{name: "user_name", help: "member that holds the name (name)", into: at(&p.UserName)},
+		{name: "user_email", help: "member that holds the mail address (email)", into: at(&p.UserEmail)},
+		{name: "identity", help: "URL under which these people are kept (origin of user_url)", into: at(&p.Identity)},
+	}
+}
+
+// schemeSettings are those of one scheme of the document.
+func schemeSettings(b *provider.Binding) []setting {
+	return []setting{
+		{name: "provider", help: "name of the provider whose logins count", into: at(&b.Provider)},
+		{name: "scopes_claim", help: "claim that says which scopes a person holds, such as groups", into: at(&b.ScopesClaim)},
+		{name: "scopes_map", help: "scopes for each value of it: {editors: [posts:write]}", into: at(&b.ScopesMap)},
+	}
+}
+
+// at is the place of a setting that lies outside the draft.
+func at(into any) func(*draft) any { return func(*draft) any { return into } }
+
 // later are settings of the design that this version does not have. Passed
 // over, they would be promises that the server does not keep.
-var later = []string{"providers", "schemes", "sessions", "cors", "admin", "sessions_store", "tls.acme", "tls.behind_proxy"}
+var later = []string{"sessions_store", "public_health", "tls.acme", "tls.behind_proxy"}
 
 // Variables that are no setting of the file.
 const (
@@ -54,6 +102,14 @@ const (
 // variable is the name in the environment of a setting.
 func variable(name string) string {
 	return "GATEWRIGHT_" + strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
+}
+
+// variable is the setting's name in the environment.
+func (s setting) variable() string {
+	if s.env != "" {
+		return s.env
+	}
+	return variable(s.name)
 }
 
 func find(name string) (setting, bool) {
@@ -78,6 +134,11 @@ func children(group string) []string {
 		name, _, _ = strings.Cut(name, ".")
 		if !slices.Contains(names, name) {
 			names = append(names, name)
+		}
+	}
+	if group == "" {
+		for _, f := range families {
+			names = append(names, f.name)
 		}
 	}
 	return names
