@@ -58,7 +58,7 @@ type running struct {
 
 // start runs h for https://blog.example on a free port, until the test ends.
 // edit may change the configuration first.
-func start(t *testing.T, h http.Handler, edit func(*config.Config)) *running {
+func start(t *testing.T, h http.Handler, edit func(*config.Config), checks ...Check) *running {
 	t.Helper()
 	certFile, keyFile, pool := certificate(t)
 	s := &running{pool: pool, done: make(chan error, 1), log: &buffer{}}
@@ -76,7 +76,7 @@ func start(t *testing.T, h http.Handler, edit func(*config.Config)) *running {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go func() { s.done <- Run(ctx, cfg, h) }()
+	go func() { s.done <- Run(ctx, cfg, h, checks...) }()
 	select {
 	case a := <-listening:
 		s.address = a.String()
