@@ -222,6 +222,7 @@ func testSaveTokens(t *testing.T, open Opener) {
 		{"long tokens", long, nil, kept},
 		{"other scopes", []byte("t"), map[string][]string{"b": {"c"}}, map[string][]string{"b": {"c"}}},
 		{"no tokens", nil, nil, map[string][]string{"b": {"c"}}},
+		{"empty tokens", []byte{}, nil, map[string][]string{"b": {"c"}}},
 		{"no scopes", []byte("u"), map[string][]string{}, nil},
 		{"no scopes of a scheme", []byte("v"), map[string][]string{"b": {}}, map[string][]string{"b": nil}},
 	} {

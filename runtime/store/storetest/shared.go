@@ -280,13 +280,14 @@ func testRevocations(t *testing.T, open Opener) {
 	}
 	revoked(t, one, never, keys...)
 	revoke(t, one, keys[2], at.Add(2*time.Minute), later())
+	revoke(t, one, keys[3], at.Add(30*time.Second), later())
 	revoke(t, one, keys[7], at.Add(time.Minute), later())
 	revoke(t, one, keys[11], at.Add(3*time.Minute), later())
 	for _, c := range []struct {
 		from, to int
 		want     time.Time
 	}{
-		{0, 2, never}, {2, 3, at.Add(2 * time.Minute)}, {0, 3, at.Add(2 * time.Minute)}, {1, 5, at.Add(2 * time.Minute)}, {3, 7, never}, {3, 8, at.Add(time.Minute)},
+		{0, 2, never}, {2, 3, at.Add(2 * time.Minute)}, {0, 3, at.Add(2 * time.Minute)}, {1, 5, at.Add(2 * time.Minute)}, {3, 7, at.Add(30 * time.Second)}, {4, 7, never}, {3, 8, at.Add(time.Minute)},
 		{0, 8, at.Add(2 * time.Minute)}, {0, 12, at.Add(3 * time.Minute)}, {7, 11, at.Add(time.Minute)}, {8, 11, never},
 	} {
 		revoked(t, two, c.want, keys[c.from:c.to]...)
