@@ -1,0 +1,149 @@
+package login
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/gatewright/gatewright/runtime/secret"
+	"github.com/gatewright/gatewright/runtime/session"
+)
+
+// handoffTime is how long a browser has from the callback to finish.
+const handoffTime = time.Minute
+
+// maxCookie is the most that browsers keep of one cookie, name and value
+// together, in bytes (RFC 6265bis, section 6.1).
+const maxCookie = 4096
+
+// A handoff carries a session that is not in the browser yet from the callback
+// to finish, in a cookie of its own: what is sealed, a dot, and the ticket,
+// which is a secret already and which the seal is for.
+type handoff struct {
+	ReturnTo string `json:"r"`
+	Made     int64  `json:"t"` // milliseconds since 1970
+	ticket   string
+}
+
+func handoffCookie(slot int) string { return "__Host-handoff-" + strconv.Itoa(slot) }
+
+// handOver gives the browser the handoff of an attempt.
+func (l *Login) handOver(w http.ResponseWriter, a attempt, ticket secret.Value) error {
+	plain, err := json.Marshal(handoff{ReturnTo: a.ReturnTo, Made: l.now().UnixMilli()})
+	if err != nil {
+		return err
+	}
+	name := handoffCookie(a.slot)
+	value := l.handoffs.Seal(plain, name, ticket.Reveal()) + "." + ticket.Reveal()
+	if len(name)+1+len(value) > maxCookie {
+		return fmt.Errorf("login: the cookie of the new session would have %d bytes, and browsers keep %d: let scopes_map grant fewer scopes, or set sessions: {kind: server}", len(name)+1+len(value), maxCookie)
+	}
+	setCookie(w, name, value, handoffTime)
+	return nil
+}
+
+// finish puts the session of a handoff into the browser. It is asked for by a
+// page of our own, so that the cookie of an earlier session comes along and
+// that session ends. Who has no handoff, but a session, moves on: another tab
+// was quicker.
+func (l *Login) finish(w http.ResponseWriter, r *http.Request) {
+	h, name, ok := l.handedOver(r)
+	if ok {
+		first, err := l.cfg.Marks.Mark(r.Context(), session.KeyOf("handoff", h.ticket), l.now().Add(2*handoffTime))
+		if err != nil {
+			l.silent(w, r, err, l.again("", h.ReturnTo))
+			return
+		}
+		ok = first
+		if !first {
+			l.note(r, "login handoff replayed")
+		}
+	}
+	if name != "" {
+		clearCookie(w, name)
+	}
+	if ok {
+		err := l.cfg.Sessions.Finish(w, r, secret.New(h.ticket))
+		if err == nil {
+			http.Redirect(w, r, h.ReturnTo, http.StatusSeeOther)
+			return
+		}
+		if !errors.Is(err, session.ErrNone) {
+			l.silent(w, r, err, l.again("", h.ReturnTo))
+			return
+		}
+	}
+	returnTo := "/"
+	if h.ReturnTo != "" {
+		returnTo = h.ReturnTo
+	}
+	_, err := l.cfg.Sessions.Current(r)
+	switch {
+	case err == nil:
+		http.Redirect(w, r, returnTo, http.StatusSeeOther)
+	case errors.Is(err, session.ErrNone):
+		l.tell(w, r, http.StatusOK, "Please sign in again", "This login took too long, or was finished or overtaken in another tab.", l.again("", returnTo))
+	default:
+		l.silent(w, r, err, l.again("", returnTo))
+	}
+}
+
+// handedOver returns the handoff that a request brings, and the name of its
+// cookie. ok is false where there is none of ours within its time.
+func (l *Login) handedOver(r *http.Request) (h handoff, name string, ok bool) {
+	q, ok := query(r.URL.RawQuery)
+	slot, err := strconv.Atoi(q.Get("attempt"))
+	if !ok || err != nil || slot < 0 || slot >= slots {
+		return handoff{}, "", false
+	}
+	name = handoffCookie(slot)
+	c, err := r.Cookie(name)
+	if err != nil {
+		return handoff{}, "", false
+	}
+	sealed, ticket, _ := strings.Cut(c.Value, ".")
+	plain, err := l.handoffs.Open(sealed, name, ticket)
+	if err == nil {
+		err = json.Unmarshal(plain, &h)
+	}
+	h.ticket = ticket
+	if err != nil {
+		l.note(r, "login handoff cookie not ours")
+		return handoff{}, name, false
+	}
+	age := l.now().Sub(time.UnixMilli(h.Made))
+	return h, name, age >= -time.Minute && age <= handoffTime
+}
+
+// attrs makes attributes of names and values in turn; what is empty is left out.
+func attrs(pairs ...string) []slog.Attr {
+	var out []slog.Attr
+	for pair := range slices.Chunk(pairs, 2) {
+		if len(pair) == 2 && pair[1] != "" {
+			out = append(out, slog.String(pair[0], pair[1]))
+		}
+	}
+	return out
+}
+
+// printable is a word that came from outside, fit for a log: at most 64
+// characters of those that OAuth's error codes have.
+func printable(word string) string {
+	word = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, word)
+	if len(word) > 64 {
+		word = word[:64] + "…"
+	}
+	return strconv.Quote(word)
+}

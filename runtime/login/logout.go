@@ -1,0 +1,152 @@
+package login
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/gatewright/gatewright/runtime/origin"
+	"github.com/gatewright/gatewright/runtime/page"
+	"github.com/gatewright/gatewright/runtime/problem"
+	"github.com/gatewright/gatewright/runtime/session"
+)
+
+// logout ends the session of the browser, or with everywhere=1 all sessions of
+// the person, and then sends the browser to the provider to end the one there
+// (OpenID Connect RP-Initiated Logout 1.0). A script that asks for JSON is told
+// where to go.
+func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
+	if !l.proven(w, r) {
+		return
+	}
+	everywhere := false
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		f, ok := form(w, r)
+		if e := f.Get("everywhere"); !ok || e != "" && e != "1" {
+			problem.Write(w, r, problem.New(http.StatusBadRequest, "form_invalid", "The form cannot be read."))
+			return
+		}
+		everywhere = f.Get("everywhere") == "1"
+	}
+	current, err := l.cfg.Sessions.Current(r)
+	if err != nil && !errors.Is(err, session.ErrNone) {
+		problem.Write(w, r, unavailable(err))
+		return
+	}
+	to := l.path("logout", nil)
+	if err == nil {
+		// Before the session goes: its ID token names it at the provider.
+		away := l.endSessionURL(r, current)
+		if everywhere {
+			err = l.cfg.Sessions.EndAll(r.Context(), current.User.ID)
+		}
+		if err == nil {
+			_, err = l.cfg.Sessions.End(w, r)
+		}
+		if err != nil && !errors.Is(err, session.ErrNone) {
+			problem.Write(w, r, unavailable(err))
+			return
+		}
+		l.note(r, "logout", "user", current.User.ID, "session", current.ID.String(), "everywhere", map[bool]string{true: "true"}[everywhere])
+		if away != "" {
+			to = away
+		}
+	}
+	switch {
+	case strings.Contains(r.Header.Get("Accept"), "application/json"):
+		writeJSON(w, r, struct {
+			Location string `json:"location"`
+		}{to})
+	case strings.HasPrefix(to, "https://"):
+		// A redirect of a form may only lead where the page's policy lets
+		// forms go; that of the application is not ours to know.
+		page.Write(w, r, http.StatusOK, page.Page{Title: "Signing out…", Away: to})
+	default:
+		http.Redirect(w, r, to, http.StatusSeeOther)
+	}
+}
+
+// endSessionURL is where the provider's own session ends, "" where it offers
+// nothing of that kind or does not answer now.
+func (l *Login) endSessionURL(r *http.Request, s session.Session) string {
+	p := l.peer(s.Provider)
+	if p == nil || !p.OpenID() {
+		return ""
+	}
+	link, err := p.ready(r.Context())
+	if err != nil || link.metadata.EndSessionEndpoint == "" {
+		return ""
+	}
+	u, err := url.Parse(link.metadata.EndSessionEndpoint)
+	if err != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set("client_id", p.ClientID)
+	q.Set("post_logout_redirect_uri", l.cfg.PublicURL+l.path("logout", nil))
+	q.Set("state", random())
+	if l.cfg.Sessions.Kind() == session.Server {
+		if kept, _, err := l.loadTokens(r.Context(), s.ID); err == nil && kept.ID != "" {
+			q.Set("id_token_hint", kept.ID)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// signedOut is where the provider sends people after its logout. It changes
+// nothing, whatever the parameters: anybody can write a link to it.
+func (l *Login) signedOut(w http.ResponseWriter, r *http.Request) {
+	_, err := l.cfg.Sessions.Current(r)
+	if err == nil {
+		page.Write(w, r, http.StatusOK, page.Page{
+			Title: "Sign out?", Text: "You are signed in.",
+			Buttons: []page.Button{
+				{Label: "Sign out", Action: l.path("logout", nil)},
+				{Label: "Sign out everywhere", Action: l.path("logout", nil), Fields: []page.Field{{Name: "everywhere", Value: "1"}}},
+			},
+			Links: []page.Link{{Label: "Stay signed in", Path: "/"}},
+		})
+		return
+	}
+	page.Write(w, r, http.StatusOK, page.Page{
+		Title: "You are signed out",
+		Links: []page.Link{{Label: "Front page", Path: "/"}, l.again("", "")},
+	})
+}
+
+// proven answers 403 unless the request comes from a page of ours.
+func (l *Login) proven(w http.ResponseWriter, r *http.Request) bool {
+	if origin.Proven(r, l.cfg.PublicURL) {
+		return true
+	}
+	l.note(r, "request of another site refused", "path", r.URL.Path)
+	problem.Write(w, r, problem.New(http.StatusForbidden, "origin_missing", "The request does not show that it comes from this site."))
+	return false
+}
+
+// readAll reads a body of at most maxForm bytes.
+func readAll(w http.ResponseWriter, r *http.Request) (string, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if err != nil {
+		return "", err
+	}
+	r.Body = http.NoBody
+	return string(b), nil
+}
+
+func writeJSON(w http.ResponseWriter, r *http.Request, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(append(b, '\n')) // a client that has gone is nobody to tell
+}

@@ -1,0 +1,212 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/gatewright/gatewright/runtime/fetch"
+	"github.com/gatewright/gatewright/runtime/idtoken"
+	"github.com/gatewright/gatewright/runtime/jwks"
+	"github.com/gatewright/gatewright/runtime/provider"
+)
+
+const (
+	// callTime bounds each call to a provider, its answer included.
+	callTime = 10 * time.Second
+	// retryTime is the least between two looks at a provider that is silent.
+	retryTime = time.Second
+	// metadataTime is how long what a provider says of itself is believed.
+	metadataTime = 24 * time.Hour
+)
+
+// A peer is one configured provider.
+type peer struct {
+	provider.Config
+	login  *Login
+	client *http.Client
+
+	mu     sync.Mutex // held while the provider is looked up: one call at a time
+	link   *link
+	asked  time.Time // when it was looked up last
+	silent error     // why there is no link, or no newer one
+}
+
+// A link is all that is needed to send people to a provider and to believe
+// what it says of them.
+type link struct {
+	oauth     oauth2.Config
+	validator *idtoken.Validator // nil for plain OAuth 2.0
+	metadata  metadata
+}
+
+func (l *Login) newPeer(cfg provider.Config) (*peer, error) {
+	cfg, err := cfg.Complete()
+	if err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", cfg.Name, err)
+	}
+	client, err := fetch.New(fetch.Config{CA: cfg.CA, Timeout: callTime})
+	if err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", cfg.Name, err)
+	}
+	client.Transport = strict{client.Transport}
+	return &peer{Config: cfg, login: l, client: client}, nil
+}
+
+// complete takes from the document what the configuration leaves out.
+func (p *peer) complete(s Scheme) error {
+	if p.OpenID() || s.AuthorizationURL == "" {
+		return nil
+	}
+	if p.AuthorizationURL == "" {
+		p.AuthorizationURL = s.AuthorizationURL
+	}
+	if p.TokenURL == "" {
+		p.TokenURL = s.TokenURL
+	}
+	return nil
+}
+
+// checkEndpoints tells what a provider without metadata lacks.
+func (p *peer) checkEndpoints() error {
+	if p.OpenID() {
+		return nil
+	}
+	var errs []error
+	for name, value := range map[string]string{"authorization_url": p.AuthorizationURL, "token_url": p.TokenURL, "user_url": p.UserURL} {
+		if u, err := url.Parse(value); err != nil || u.Scheme != "https" || u.Host == "" {
+			errs = append(errs, fmt.Errorf("login: provider %s: %s is %q, and has to be an https URL, here or in the document", p.Name, name, value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ready returns the link to the provider, which it makes at the first call and
+// renews once a day. While a provider is silent it is asked once a second at
+// most, and what was known of it before holds on.
+func (p *peer) ready(ctx context.Context) (*link, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.login.now()
+	fresh := now.Sub(p.asked) < retryTime && now.Sub(p.asked) >= 0
+	switch {
+	case p.link != nil && (p.silent == nil && now.Sub(p.asked) < metadataTime || fresh):
+		return p.link, nil
+	case p.link == nil && p.silent != nil && fresh:
+		return nil, p.silent
+	}
+	link, err := p.lookUp(ctx)
+	if ctx.Err() != nil && err != nil {
+		// The caller went away: nothing is known of the provider.
+		if p.link != nil {
+			return p.link, nil
+		}
+		return nil, err
+	}
+	p.asked, p.silent = now, err
+	if err == nil {
+		p.link = link
+	}
+	if p.link == nil {
+		return nil, err
+	}
+	return p.link, nil
+}
+
+// lookUp makes a link anew.
+func (p *peer) lookUp(ctx context.Context) (*link, error) {
+	link := &link{oauth: oauth2.Config{
+		ClientID:     p.ClientID,
+		ClientSecret: p.ClientSecret.Reveal(),
+		RedirectURL:  p.login.callbackURL(p.Name),
+		Scopes:       p.scopes(),
+		Endpoint:     oauth2.Endpoint{AuthURL: p.AuthorizationURL, TokenURL: p.TokenURL, AuthStyle: p.authStyle()},
+	}}
+	if !p.OpenID() {
+		return link, nil
+	}
+	m, err := discover(ctx, p.client, p.MetadataURL, p.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
+	}
+	p.advise(ctx, m)
+	keys, err := p.keys(m.JWKSURI)
+	if err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
+	}
+	m.keys = keys
+	link.metadata = m
+	link.oauth.Endpoint.AuthURL, link.oauth.Endpoint.TokenURL = m.AuthorizationEndpoint, m.TokenEndpoint
+	link.validator, err = idtoken.New(idtoken.Config{
+		Issuer: p.Issuer, Tenants: p.Tenants, ClientID: p.ClientID, Algorithms: p.Algorithms, Keys: keys, Now: p.login.cfg.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
+	}
+	return link, nil
+}
+
+// keys returns the provider's key set; the same one as before where it lies at
+// the same place, since it remembers when it was fetched.
+func (p *peer) keys(uri string) (*jwks.Set, error) {
+	if p.link != nil && p.link.metadata.JWKSURI == uri {
+		return p.link.metadata.keys, nil
+	}
+	return jwks.New(jwks.Config{URL: uri, Client: p.client, Algorithms: p.Algorithms, Now: p.login.cfg.Now, Logger: p.login.cfg.Logger})
+}
+
+// authStyle is how the client names itself; it is never found out by trying,
+// since a code that was sent twice is a code that leaked (RFC 6749, section
+// 4.1.2).
+func (p *peer) authStyle() oauth2.AuthStyle {
+	if p.ClientAuth == "client_secret_basic" {
+		return oauth2.AuthStyleInHeader
+	}
+	return oauth2.AuthStyleInParams
+}
+
+// scopes are those asked for: the configured ones, and the document's for each
+// scheme whose scopes no claim tells.
+func (p *peer) scopes() []string {
+	scopes := slices.Clone(p.Scopes)
+	if p.OpenID() && !slices.Contains(scopes, "openid") {
+		scopes = append([]string{"openid"}, scopes...)
+	}
+	for _, s := range p.login.schemesOf(p.Name) {
+		if p.login.cfg.Bindings[s.Name].ScopesClaim != "" || s.OpenIDURL == "" && s.AuthorizationURL == "" {
+			continue
+		}
+		for _, scope := range s.Scopes {
+			if !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
+			}
+		}
+	}
+	return scopes
+}
+
+// advise logs what the provider says of itself that will not do.
+func (p *peer) advise(ctx context.Context, m metadata) {
+	if len(m.AuthMethods) > 0 && !slices.Contains(m.AuthMethods, p.ClientAuth) {
+		p.login.logger().WarnContext(ctx, "provider does not offer the client authentication that is configured; set client_auth",
+			"provider", p.Name, "client_auth", p.ClientAuth, "offered", strings.Join(m.AuthMethods, " "))
+	}
+	if len(m.Algorithms) > 0 && !slices.ContainsFunc(m.Algorithms, func(a string) bool { return slices.Contains(p.Algorithms, a) }) {
+		p.login.logger().WarnContext(ctx, "provider signs ID tokens with none of the configured algorithms; set algorithms",
+			"provider", p.Name, "algorithms", strings.Join(p.Algorithms, " "), "offered", strings.Join(m.Algorithms, " "))
+	}
+}
+
+// bounded returns ctx with a time limit and the client that calls go through.
+func (p *peer) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	return context.WithValue(ctx, oauth2.HTTPClient, p.client), cancel
+}

@@ -1,0 +1,127 @@
+package login
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/gatewright/gatewright/runtime/provider"
+)
+
+func TestClaimTexts(t *testing.T) {
+	claims := map[string]any{
+		"one":                      "admin",
+		"blanks":                   "posts:read  posts:write",
+		"semicolons":               "Chief Editor; Author;; ",
+		"list":                     []any{"admin", " staff ", "", 7.0, nil, []any{"x"}},
+		"number":                   7.0,
+		"null":                     nil,
+		"https://blog.example/r.s": []any{"mine"},
+		"realm_access":             map[string]any{"roles": []any{"editor"}, "deep": map[string]any{"er": "x"}},
+		"text":                     "flat",
+	}
+	for name, want := range map[string][]string{
+		"one":                      {"admin"},
+		"blanks":                   {"posts:read", "posts:write"},
+		"semicolons":               {"Chief Editor", "Author"},
+		"list":                     {"admin", "staff"},
+		"number":                   nil,
+		"null":                     nil,
+		"missing":                  nil,
+		"https://blog.example/r.s": {"mine"},
+		"realm_access.roles":       {"editor"},
+		"realm_access.deep.er":     {"x"},
+		"realm_access":             nil,
+		"text.more":                nil,
+		"One":                      nil, // claims are told apart by case
+	} {
+		if got := claimTexts(claims, name); !reflect.DeepEqual(got, want) {
+			t.Errorf("claimTexts(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestHeld(t *testing.T) {
+	schemes := []Scheme{{Name: "login"}, {Name: "roles"}, {Name: "groups"}}
+	bindings := map[string]provider.Binding{
+		"roles":  {ScopesClaim: "r"},
+		"groups": {ScopesClaim: "g", ScopesMap: map[string][]string{"staff": {"posts:write", "posts:edit"}, "boss": {"posts:edit", "all"}}},
+	}
+	claims := map[string]any{"r": "a b", "g": []any{"staff", "stranger", "boss"}}
+	got := held(schemes, bindings, claims, []string{"openid", "x"})
+	want := map[string][]string{"login": {"openid", "x"}, "roles": {"a", "b"}, "groups": {"posts:write", "posts:edit", "all"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("held() = %q, want %q", got, want)
+	}
+	// A claim that is not there grants nothing, whatever the token response says.
+	got = held(schemes, bindings, nil, []string{"all"})
+	if len(got["roles"])+len(got["groups"]) != 0 {
+		t.Errorf("held() without the claims = %q, want nothing for roles and groups", got)
+	}
+	// A map that is there and empty grants nothing.
+	bindings["roles"] = provider.Binding{ScopesClaim: "r", ScopesMap: map[string][]string{}}
+	if got := held(schemes, bindings, claims, nil); len(got["roles"]) != 0 {
+		t.Errorf("held() with an empty map = %q, want nothing", got["roles"])
+	}
+}
+
+func TestStableID(t *testing.T) {
+	for raw, want := range map[string]string{
+		`12345`:                           "12345",
+		`"abc"`:                           "abc",
+		`9007199254740993`:                "9007199254740993", // beyond what a float64 tells apart
+		`0`:                               "",
+		`-1`:                              "",
+		`1.5`:                             "",
+		`1e3`:                             "",
+		`""`:                              "",
+		`null`:                            "",
+		`true`:                            "",
+		`{}`:                              "",
+		`1234567890123456789012345678901`: "",
+	} {
+		got, err := stableID([]byte(raw))
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("stableID(%s) = %q, %v, want %q", raw, got, err, want)
+		}
+	}
+	if got, err := stableID(nil); err == nil {
+		t.Errorf("stableID of no member = %q, want an error", got)
+	}
+}
+
+func TestOneValue(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"a":1}`: true, ` [1] `: true, `"x"`: true,
+		``: false, `{"a":1,"a":2}`: false, `{"a":{"b":1,"b":1}}`: false, `{} {}`: false, `{}x`: false, `{`: false, "\xff": false,
+	} {
+		if err := oneValue([]byte(body)); (err == nil) != want {
+			t.Errorf("oneValue(%q) = %v, want fine: %v", body, err, want)
+		}
+	}
+}
+
+func TestMerged(t *testing.T) {
+	got := merged(
+		map[string]any{"iss": "i", "sub": "s", "name": "old", "a": "1"},
+		map[string]any{"iss": "other", "sub": "s", "sid": "forged", "name": "new", "b": "2"})
+	want := map[string]any{"iss": "i", "sub": "s", "name": "new", "a": "1", "b": "2"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("merged() = %v, want %v", got, want)
+	}
+}
+
+func TestProfile(t *testing.T) {
+	for name, c := range map[string]struct {
+		claims      map[string]any
+		name, email string
+	}{
+		"all":        {map[string]any{"name": " Ann ", "email": "a@x", "email_verified": true}, "Ann", "a@x"},
+		"unverified": {map[string]any{"name": "Ann", "email": "a@x", "email_verified": false}, "Ann", ""},
+		"unsaid":     {map[string]any{"preferred_username": "ann", "email": "a@x"}, "ann", "a@x"},
+		"no texts":   {map[string]any{"name": 7.0, "nickname": "n\x00", "email": []any{}}, "", ""},
+	} {
+		if got := profile(c.claims); got.Name != c.name || got.Email != c.email {
+			t.Errorf("%s: profile() = %+v, want %q, %q", name, got, c.name, c.email)
+		}
+	}
+}
