@@ -15,9 +15,12 @@ test: tools
 
 # What tests use beside Go, each named as PROGRAM=PACKAGE of Debian: curl runs
 # the lines that dev prints, openssl looks at certificates, the race detector
-# needs a C compiler. What is missing is installed where that can be done, and
-# named where not; the tests that need it are then skipped with a sentence.
-TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git
+# needs a C compiler, chromium visits pages and certutil has it trust a test's
+# authority, node runs an identity provider that npm installs. What is missing
+# is installed where that can be done, and named where not; the tests that need
+# it are then skipped with a sentence.
+TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git \
+	chromium=chromium certutil=libnss3-tools node=nodejs npm=npm
 tools:
 	@command -v $(GO) >/dev/null || { echo "needs Go 1.26 or later: https://go.dev/doc/install" >&2; exit 1; }
 	@missing=; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || missing="$$missing $${t#*=}"; done; \
@@ -25,6 +28,9 @@ tools:
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update && apt-get install -y --no-install-recommends $$missing; \
 	  else echo "missing, and not installed without apt-get and root:$$missing" >&2; fi; fi
 	@$(GO) mod download || { echo "the Go modules of go.mod cannot be had: is the module proxy within reach?" >&2; exit 1; }
+# The identity providers that tests start are built once, here: the first time
+# takes minutes, more than a test may.
+	@$(GO) test -count=1 -timeout 45m -run '^TestInstall$$' ./internal/testenv
 
 check: drift vet staticcheck vuln fuzz-short race
 

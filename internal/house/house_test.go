@@ -61,7 +61,8 @@ func TestArrows(t *testing.T) {
 		module + "/generator/emit":       {"generator", "cmd/gatewright"},
 		module + "/generator/types":      {"generator"},
 		module + "/generator/bundle":     {"generator"},
-		module + "/internal/testenv":     {},
+		module + "/internal/testenv":     {"internal/testenv/browser"},
+		"github.com/chromedp":            {"internal/testenv/browser"},
 	}
 	for pkg, list := range pkgs {
 		for _, dep := range list {
