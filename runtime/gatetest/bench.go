@@ -18,7 +18,8 @@ type bench struct {
 	api     API
 	handler http.Handler
 	ring    *keyring
-	fakes   map[string]*Fake  // by scheme; schemes without one take keys
+	fakes   map[string]*Fake  // by scheme; schemes without one take keys or sessions
+	routes  any               // the handler that New returned
 	papers  map[string]*paper // those made so far
 	ran     []call            // operations that ran since the last request began
 	checks  *schema.Program   // nil where the API has none
@@ -33,7 +34,7 @@ type call struct {
 	who       *gate.Principal
 }
 
-// newBench builds the handler, which verifies keys with those of ring.
+// newBench builds the handler, which verifies keys and sessions with those of ring.
 func newBench(api API, ring *keyring) (*bench, error) {
 	b := &bench{api: api, ring: ring, fakes: make(map[string]*Fake), papers: make(map[string]*paper), unsure: make(map[string]bool)}
 	var errs []error
@@ -41,7 +42,9 @@ func newBench(api API, ring *keyring) (*bench, error) {
 		switch {
 		case len(s.Places) == 0:
 			errs = append(errs, fmt.Errorf("gatetest: scheme %q has no place", s.Name))
-		case s.Verifier != "apikey":
+		case isSession(s) && cookieOf([]Scheme{s}) == "":
+			errs = append(errs, fmt.Errorf("gatetest: scheme %q takes sessions and has no cookie", s.Name))
+		case s.Verifier != "apikey" && !isSession(s):
 			b.fakes[s.Name] = NewFake(s)
 		}
 	}
@@ -77,6 +80,10 @@ func newBench(api API, ring *keyring) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.routes = b.handler
+	if p := ring.porter; p != nil {
+		b.handler = p.sessions.Handler(b.handler) // as package login does
+	}
 	// Thousands of refusals, all of them wanted, would bury what went wrong.
 	b.quiet = slog.Default()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
@@ -88,7 +95,7 @@ func (b *bench) close() { slog.SetDefault(b.quiet) }
 
 // checkRoutes compares the handler's routes with the document's.
 func (b *bench) checkRoutes() []error {
-	lister, ok := b.handler.(interface{ Patterns() []string })
+	lister, ok := b.routes.(interface{ Patterns() []string })
 	if !ok {
 		return []error{errors.New("the handler does not list its routes: it has no method Patterns() []string")}
 	}

@@ -4,8 +4,9 @@
 // [Run] is what generated tests call. They give it the document's facts as
 // literals, and what has to follow from them is worked out here, by an
 // evaluator that shares no code with package gate and never sees the generated
-// policies. Keys are real ones, made and verified by package apikey on an
-// SQLite store; every other kind of credential is verified by a [Fake].
+// policies. Keys and sessions are real ones, made and verified by packages apikey
+// and session on an SQLite store; every other kind of credential is verified by
+// a [Fake].
 //
 // For tests of an application there are [Fake] and [Principal].
 package gatetest
@@ -71,8 +72,9 @@ type Need struct {
 }
 
 // Run asks the handler for every operation with every kind of credential:
-// none, malformed, unknown, expired, revoked and another scheme's, each
-// alternative complete, in part and short of a scope, and more. Of every
+// none, malformed, unknown, expired, revoked and another scheme's, sessions
+// ended, tampered with and of another provider, each alternative complete, in
+// part and short of a scope, and more. Of every
 // refusal it checks the status, the problem's code, the challenges, that
 // nothing may be cached, that the operation did not run and that no byte of the
 // body was read. Whoever is let in with the operation's Sample must have that

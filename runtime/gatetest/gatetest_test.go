@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/route"
+	"github.com/gatewright/gatewright/runtime/session"
 )
 
 var schemes = []Scheme{
@@ -19,6 +20,8 @@ var schemes = []Scheme{
 	{Name: "basic", Verifier: "apikey", Places: []gate.Place{gate.Authorization("basic")}},
 	{Name: "anyWord", Verifier: "apikey", Places: []gate.Place{gate.Authorization("")}},
 	{Name: "login", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), {In: gate.InCookie, Name: "__Host-session"}}},
+	{Name: "other", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), {In: gate.InCookie, Name: "__Host-session"}}},
+	{Name: "cookie", Verifier: "session", Places: []gate.Place{{In: gate.InCookie, Name: "__Host-session"}}},
 	{Name: "token", Verifier: "token", Places: []gate.Place{gate.Authorization("bearer")}},
 	{Name: "cert", Verifier: "certificate", Places: []gate.Place{{In: gate.InCertificate}}},
 	{Name: "digest", Verifier: "custom", Places: []gate.Place{gate.Authorization("digest")}},
@@ -35,6 +38,9 @@ var operations = []Operation{
 	{ID: "transfer", Method: "PUT", Path: "/v1/transfer", HasBody: true, Alternatives: [][]Need{{{"login", []string{"pay"}}, {"cert", nil}}}},
 	{ID: "twoKeys", Method: "GET", Path: "/v1/two", Alternatives: [][]Need{{{"key", []string{"a"}}, {"queryKey", []string{"b"}}}, {{"digest", nil}}}},
 	{ID: "keyAndLogin", Method: "PATCH", Path: "/v1/three", Alternatives: [][]Need{{{"key", nil}, {"login", []string{"x"}}, {"queryKey", nil}}}},
+	{ID: "whoami", Method: "GET", Path: "/v1/me", Alternatives: [][]Need{{{"cookie", []string{"profile"}}}}},
+	{ID: "account", Method: "PUT", Path: "/v1/account", Alternatives: [][]Need{{{"cookie", []string{"a"}}, {"login", []string{"b"}}, {"key", nil}}, {{"other", nil}}}},
+	{ID: "bothLogins", Method: "GET", Path: "/v1/both", Alternatives: [][]Need{{{"login", nil}, {"other", nil}}}},
 	{ID: "never", Method: "GET", Path: "/v1/never", Alternatives: [][]Need{{{"basic", nil}, {"token", nil}}}},
 	{ID: "raw", Method: "GET", Path: "/v1/raw", Alternatives: [][]Need{{{"anyWord", []string{"s"}}}, {{"token", nil}}}},
 }
@@ -53,6 +59,9 @@ func policies() map[string]gate.Policy {
 		"transfer":    gate.Require(need("login", "pay"), need("cert")),
 		"twoKeys":     gate.Require(need("key", "a"), need("queryKey", "b")).Or(gate.Require(need("digest"))),
 		"keyAndLogin": gate.Require(need("key"), need("login", "x"), need("queryKey")),
+		"whoami":      gate.Require(need("cookie", "profile")),
+		"account":     gate.Require(need("cookie", "a"), need("login", "b"), need("key")).Or(gate.Require(need("other"))),
+		"bothLogins":  gate.Require(need("login"), need("other")),
 		"never":       gate.Require(need("basic"), need("token")),
 		"raw":         gate.Require(need("anyWord", "s")).Or(gate.Require(need("token"))),
 	}
@@ -204,6 +213,16 @@ func (a trusting) Verify(ctx context.Context, r *http.Request, c gate.Credential
 		return gate.Identity{User: &gate.User{ID: "anybody"}, Scopes: gate.Scopes{"posts:write", "posts:delete"}}, nil
 	}
 	return gate.Identity{}, a.instead
+}
+
+// bearing takes for the cookie what comes as a bearer token.
+type bearing struct{ gate.Authenticator }
+
+func (a bearing) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	if c.Place == gate.Authorization("bearer") {
+		c.Place = gate.Place{In: gate.InCookie, Name: "__Host-session"}
+	}
+	return a.Authenticator.Verify(ctx, r, c)
 }
 
 // sameUser leaves out who its inner authenticator speaks of.
@@ -383,6 +402,42 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 		{"one key counts twice", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["key"] = noRecord{a["key"]} }
 		}, "twoKeys/one_key_for_key+queryKey"},
+		{"any cookie is a session", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["cookie"] = trusting{Authenticator: a["cookie"]} }
+		}, "whoami/unfinished"},
+		{"an ended session goes on", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) {
+				a["cookie"] = trusting{a["cookie"], nil, session.ErrNone}
+			}
+		}, "whoami/ended"},
+		{"an ended session is refused, not absent", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) {
+				a["login"] = trusting{a["login"], gate.ErrInvalid, gate.ErrAbsent}
+			}
+		}, "getFeed/expired_in_cookie"},
+		{"a silent store ends sessions", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["login"] = trusting{a["login"], gate.ErrAbsent, errDown} }
+		}, "getFeed/backend_down_in_cookie"},
+		{"a session of another provider counts", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["login"] = a["cookie"] }
+		}, "getMine/credential_of_other_login_in_cookie"},
+		{"one login counts for two providers", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["other"] = a["login"] }
+		}, "bothLogins/complete_login+other"},
+		{"a session is taken as a token", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["login"] = bearing{a["login"]} }
+		}, "createPost/valid_login_in_authorization"},
+		{"cookies of ended sessions stay", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int { h.Del("Set-Cookie"); return status })
+		}, "whoami/expired"},
+		{"cookies of other providers are cleared", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int {
+				if status == 401 {
+					h.Set("Set-Cookie", "__Host-session=; Max-Age=0")
+				}
+				return status
+			})
+		}, "bothLogins/credential_of_cookie_login_in_cookie"},
 		{"authenticators confused", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["login"], a["token"] = a["token"], a["login"] }
 		}, "getMine/credential_of_token_login_in_authorization"},

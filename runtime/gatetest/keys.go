@@ -25,10 +25,11 @@ type keyring struct {
 	past   *apikey.Keys // makes keys as it was a day ago
 	lost   *apikey.Keys // makes keys that no store knows
 	minted map[string]string
+	porter *porter // makes sessions; nil where no scheme takes any
 }
 
-// newKeyring opens a store in dir and makes keys for those of schemes that
-// take them.
+// newKeyring opens a store in dir, and makes keys and sessions for those of
+// schemes that take them.
 func newKeyring(dir string, schemes []Scheme) (*keyring, error) {
 	var keyed []string
 	for _, s := range schemes {
@@ -53,13 +54,14 @@ func newKeyring(dir string, schemes []Scheme) (*keyring, error) {
 	past, lost := cfg, cfg
 	past.Now = func() time.Time { return time.Now().Add(-24 * time.Hour) }
 	lost.Store = forgets{stores.Keys()}
-	var errs [6]error
+	var errs [7]error
 	k.keys, errs[0] = apikey.New(cfg)
 	k.past, errs[1] = apikey.New(past)
 	k.lost, errs[2] = apikey.New(lost)
 	k.people.ann, errs[3] = stores.Users().Ensure(ctx, user.Local, "ann", user.Profile{Name: "Ann"})
 	k.people.bob, errs[4] = stores.Users().Ensure(ctx, user.Local, "bob", user.Profile{Name: "Bob"})
 	k.people.disabled, errs[5] = stores.Users().Ensure(ctx, user.Local, "eve", user.Profile{Name: "Eve"})
+	k.porter, errs[6] = newPorter(stores, schemes)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, errors.Join(fmt.Errorf("gatetest: %w", err), stores.Close())
 	}
@@ -138,5 +140,8 @@ func (forgets) Create(context.Context, apikey.Record) error { return nil }
 
 // authenticator returns the real verifier of a scheme.
 func (k *keyring) authenticator(s Scheme) gate.Authenticator {
+	if isSession(s) {
+		return k.porter.authenticator(s)
+	}
 	return k.keys.Scheme(s.Name, s.Places...)
 }

@@ -18,6 +18,8 @@ type paper struct {
 	client string
 	scopes []string
 	isKey  bool // under the word Basic it is the password of apikey
+	// isSession is true of what our own logins make, good or not.
+	isSession bool
 }
 
 // A sent is a paper in a place of a request.
@@ -66,14 +68,7 @@ func judge(schemes []Scheme, op Operation, papers []sent, method, site string) o
 	if op.Public {
 		return letIn
 	}
-	// Where a scheme takes a token or a cookie and both came, the token counts.
-	claimants := func(s sent) []Scheme {
-		return slices.DeleteFunc(claimants(schemesOf(schemes, op), s.place), func(c Scheme) bool {
-			return s.place.In == gate.InCookie && slices.ContainsFunc(papers, func(other sent) bool {
-				return other.place.In != gate.InCookie && slices.Contains(c.Places, other.place)
-			})
-		})
-	}
+	claimants := lookers(schemes, op, papers)
 
 	// What lies in a place that the operation does not name is not looked at.
 	papers = slices.DeleteFunc(slices.Clone(papers), func(s sent) bool { return len(claimants(s)) == 0 })
@@ -126,6 +121,33 @@ func judge(schemes []Scheme, op Operation, papers []sent, method, site string) o
 	return missing
 }
 
+// lookers returns what tells the schemes that look at a paper. Where a scheme
+// takes a token or a cookie and both came, the token counts.
+func lookers(schemes []Scheme, op Operation, papers []sent) func(sent) []Scheme {
+	return func(s sent) []Scheme {
+		return slices.DeleteFunc(claimants(schemesOf(schemes, op), s.place), func(c Scheme) bool {
+			return s.place.In == gate.InCookie && slices.ContainsFunc(papers, func(other sent) bool {
+				return other.place.In != gate.InCookie && slices.Contains(c.Places, other.place)
+			})
+		})
+	}
+}
+
+// clears tells whether the answer to papers has to clear the session's cookie:
+// what lies there was looked at, and is no session or one that has ended. One
+// of another provider goes on.
+func clears(schemes []Scheme, op Operation, papers []sent) bool {
+	look := lookers(schemes, op, papers)
+	var there []sent
+	for _, s := range papers {
+		if s.place.In == gate.InCookie && slices.ContainsFunc(look(s), isSession) {
+			there = append(there, s)
+		}
+	}
+	// Of two cookies nobody knows which is meant.
+	return !op.Public && len(there) == 1 && !(there[0].paper.isSession && len(there[0].paper.serves) > 0)
+}
+
 // judgeAlternative says what papers are short of for one alternative, letIn if
 // nothing.
 func judgeAlternative(schemes []Scheme, needs []Need, papers []sent, claimants func(sent) []Scheme, method, site string) outcome {
@@ -136,7 +158,8 @@ func judgeAlternative(schemes []Scheme, needs []Need, papers []sent, claimants f
 		at := slices.IndexFunc(papers, func(s sent) bool {
 			return slices.ContainsFunc(claimants(s), func(c Scheme) bool { return c.Name == n.Scheme && say(c, s) == good })
 		})
-		if at < 0 || slices.Contains(used, papers[at].paper) {
+		// One key never meets two schemes; one session may.
+		if at < 0 || papers[at].paper.isKey && slices.Contains(used, papers[at].paper) {
 			return missing
 		}
 		p := papers[at].paper
@@ -169,11 +192,13 @@ func judgeAlternative(schemes []Scheme, needs []Need, papers []sent, claimants f
 // say gives a scheme's verdict on a paper that lies in its place.
 func say(scheme Scheme, s sent) verdict {
 	switch {
+	case isSession(scheme) && s.place.In != gate.InCookie:
+		return bad // tokens are not taken there
 	case slices.Contains(s.paper.serves, scheme.Name) && s.paper.silent:
 		return silent
 	case slices.Contains(s.paper.serves, scheme.Name):
 		return good
-	case scheme.Verifier == "session" && s.place.In == gate.InCookie:
+	case isSession(scheme):
 		return absent
 	}
 	return bad

@@ -10,13 +10,17 @@ import (
 
 // Kinds of papers.
 const (
-	valid     = "valid"
-	malformed = "malformed"
-	unknown   = "unknown"
-	expired   = "expired"
-	revoked   = "revoked"
-	disabled  = "disabled_user"
-	broken    = "backend_down"
+	valid      = "valid"
+	malformed  = "malformed"
+	unknown    = "unknown"
+	expired    = "expired"
+	revoked    = "revoked"
+	disabled   = "disabled_user"
+	broken     = "backend_down"
+	tampered   = "tampered"   // of sessions, as all that follow
+	ended      = "ended"      // by its owner
+	idle       = "idle"       // not used for too long
+	unfinished = "unfinished" // the ticket of a login that no browser has finished
 )
 
 // paper returns a paper of the kind for schemes, the first of which says who
@@ -29,7 +33,7 @@ func (b *bench) paper(kind string, scopes []string, who user.Record, schemes ...
 	p, err := b.makePaper(kind, scopes, who, schemes)
 	if err != nil {
 		b.errs = append(b.errs, err)
-		p = &paper{text: "unmade"}
+		p = &paper{text: "unmade", serves: schemes}
 	}
 	b.papers[name] = p
 	return p
@@ -47,15 +51,24 @@ func (b *bench) makePaper(kind string, scopes []string, who user.Record, schemes
 	}
 	fake := b.fakes[schemes[0]]
 	if fake == nil {
-		p.isKey = true
 		if kind == disabled {
 			who = b.ring.people.disabled
 		}
 		if kind == broken {
 			kind = valid // of the store, the request's context says that it is down
 		}
-		text, err := b.ring.mint(kind, schemes, scopes, who)
-		p.text, p.user = text, who.ID
+		p.user = who.ID
+		var err error
+		if isSession(b.scheme(schemes[0])) {
+			p.isSession = true
+			if p.serves != nil {
+				p.serves = b.ring.porter.serves(schemes[0])
+			}
+			p.text, err = b.ring.porter.session(kind, schemes[0], scopes, who)
+			return p, err
+		}
+		p.isKey = true
+		p.text, err = b.ring.mint(kind, schemes, scopes, who)
 		return p, err
 	}
 	id := gate.Identity{Scopes: scopes}

@@ -93,8 +93,11 @@ func (l *list) scheme(s Scheme, place gate.Place) {
 	one := func(kind string) sent { return sent{place, l.b.paper(kind, scopes, ann, s.Name)} }
 
 	kinds := []string{unknown, expired, broken, valid}
-	if s.Verifier == "apikey" {
+	switch {
+	case s.Verifier == "apikey":
 		kinds = append(kinds, revoked, disabled)
+	case isSession(s) && place.In == gate.InCookie:
+		kinds = append(kinds, ended, idle, tampered, unfinished, disabled)
 	}
 	if place.In != gate.InCertificate {
 		kinds = append(kinds, malformed)
@@ -113,8 +116,8 @@ func (l *list) scheme(s Scheme, place gate.Place) {
 	// What would let in elsewhere does not make up for what is wrong here.
 	for _, needs := range l.op.Alternatives {
 		whole, ok := l.b.arrange(needs, 0, ann)
-		if ok && len(needs) > 0 && !slices.ContainsFunc(whole, func(w sent) bool { return slot(w.place) == slot(place) }) {
-			l.add(l.named("unknown", s, place)+"_beside_"+names(needs), append(whole, one(unknown))...)
+		if ok && len(needs) > 0 && !slices.ContainsFunc(whole.papers, func(w sent) bool { return slot(w.place) == slot(place) }) {
+			l.add(l.named("unknown", s, place)+"_beside_"+names(needs), append(whole.papers, one(unknown))...)
 		}
 	}
 }
@@ -129,33 +132,35 @@ func (l *list) alternative(needs []Need) {
 		l.unmeetable(needs)
 		return
 	}
-	l.add("complete_"+name, whole...)
+	l.add("complete_"+name, whole.papers...)
 	for round := 1; round < l.b.places(needs); round++ {
-		if papers, ok := l.b.arrange(needs, round, ann); ok {
-			l.add("complete_"+name+"_other_place", papers...)
-			l.origin(name, papers)
+		if other, ok := l.b.arrange(needs, round, ann); ok {
+			l.add("complete_"+name+"_other_place", other.papers...)
+			l.origin(name, other.papers)
 		}
 	}
-	l.origin(name, whole)
+	l.origin(name, whole.papers)
 	for n := range needs {
+		at := whole.of[n]
+		meant := whole.papers[at].paper
 		for _, scope := range needs[n].Scopes {
-			short := slices.Clone(whole)
-			lesser := slices.DeleteFunc(slices.Clone(needs[n].Scopes), func(s string) bool { return s == scope })
-			short[n].paper = l.b.paper(valid, lesser, ann, needs[n].Scheme)
+			short := slices.Clone(whole.papers)
+			lesser := slices.DeleteFunc(slices.Clone(meant.scopes), func(s string) bool { return s == scope })
+			short[at].paper = l.b.paper(valid, lesser, ann, meant.serves[0])
 			l.add(name+"_without_"+scope, short...)
 		}
-		if len(needs) == 1 {
+		if len(whole.papers) == 1 {
 			continue
 		}
-		l.add(needs[n].Scheme+"_alone_of_"+name, whole[n])
-		if len(needs) > 2 {
-			l.add(name+"_without_"+needs[n].Scheme, slices.Delete(slices.Clone(whole), n, n+1)...)
+		l.add(needs[n].Scheme+"_alone_of_"+name, whole.papers[at])
+		if len(whole.papers) > 2 {
+			l.add(name+"_without_"+needs[n].Scheme, slices.Delete(slices.Clone(whole.papers), at, at+1)...)
 		}
-		mixed := slices.Clone(whole)
-		mixed[n].paper = l.b.paper(valid, needs[n].Scopes, bob, needs[n].Scheme)
+		mixed := slices.Clone(whole.papers)
+		mixed[at].paper = l.b.paper(valid, meant.scopes, bob, meant.serves[0])
 		l.add(name+"_of_another_in_"+needs[n].Scheme, mixed...)
 	}
-	l.oneKeyForAll(needs, whole)
+	l.oneKeyForAll(needs, whole.papers)
 }
 
 // origin adds requests without a proof of origin, and from another site.
@@ -174,7 +179,7 @@ func (l *list) origin(name string, papers []sent) {
 func (l *list) oneKeyForAll(needs []Need, whole []sent) {
 	var schemes, scopes []string
 	for _, n := range needs {
-		if l.b.fakes[n.Scheme] != nil {
+		if l.b.scheme(n.Scheme).Verifier != "apikey" {
 			return
 		}
 		schemes = append(schemes, n.Scheme)
@@ -197,7 +202,7 @@ func (l *list) oneKeyForAll(needs []Need, whole []sent) {
 func (l *list) unmeetable(needs []Need) {
 	var all []sent
 	for _, n := range needs {
-		s := sent{l.b.scheme(n.Scheme).Places[0], l.b.paper(valid, n.Scopes, l.b.ring.people.ann, n.Scheme)}
+		s := sent{usable(l.b.scheme(n.Scheme))[0], l.b.paper(valid, n.Scopes, l.b.ring.people.ann, n.Scheme)}
 		l.add(n.Scheme+"_of_unmeetable_"+names(needs), s)
 		all = append(all, s)
 	}
@@ -318,39 +323,77 @@ func (b *bench) scheme(name string) Scheme {
 func (b *bench) places(needs []Need) int {
 	most := 0
 	for _, n := range needs {
-		most = max(most, len(b.scheme(n.Scheme).Places))
+		most = max(most, len(usable(b.scheme(n.Scheme))))
 	}
 	return most
 }
 
+// A hand is what meets an alternative.
+type hand struct {
+	papers []sent
+	of     []int // for each need the paper that is meant for it
+}
+
 // arrange makes a paper with just the right scopes for each need and lays
 // them into places of their own, beginning with each scheme's place number
-// round; false where they cannot all be sent in one request.
-func (b *bench) arrange(needs []Need, round int, who user.Record) ([]sent, bool) {
-	var papers []sent
+// round; false where they cannot all be sent in one request. All needs for a
+// session are met by one.
+func (b *bench) arrange(needs []Need, round int, who user.Record) (hand, bool) {
+	var h hand
 	var slots []string
 	var lay func(n int) bool
 	lay = func(n int) bool {
 		if n == len(needs) {
 			return true
 		}
-		places := b.scheme(needs[n].Scheme).Places
+		s := b.scheme(needs[n].Scheme)
+		same := slices.IndexFunc(needs[:n], func(before Need) bool { return isSession(s) && isSession(b.scheme(before.Scheme)) })
+		if same >= 0 {
+			h.of = append(h.of, h.of[same])
+			if lay(n + 1) {
+				return true
+			}
+			h.of = h.of[:n]
+			return false
+		}
+		scopes := needs[n].Scopes
+		maker := s.Name
+		if isSession(s) {
+			maker, scopes = b.oneSession(needs)
+		}
+		places := usable(s)
 		for i := range places {
 			place := places[(round+i)%len(places)]
 			if slices.Contains(slots, slot(place)) {
 				continue
 			}
 			slots = append(slots, slot(place))
-			papers = append(papers, sent{place, b.paper(valid, needs[n].Scopes, who, needs[n].Scheme)})
+			h.papers = append(h.papers, sent{place, b.paper(valid, scopes, who, maker)})
+			h.of = append(h.of, len(h.papers)-1)
 			if lay(n + 1) {
 				return true
 			}
-			slots, papers = slots[:n], papers[:n]
+			slots, h.papers, h.of = slots[:len(slots)-1], h.papers[:len(h.papers)-1], h.of[:n]
 		}
 		return false
 	}
 	ok := lay(0)
-	return papers, ok
+	return h, ok
+}
+
+// oneSession says for which scheme a session is made that meets all needs for
+// one, if any does, and with which scopes.
+func (b *bench) oneSession(needs []Need) (maker string, scopes []string) {
+	for _, n := range needs {
+		if s := b.scheme(n.Scheme); isSession(s) {
+			scopes = append(scopes, n.Scopes...)
+			if maker == "" || isAny(b.scheme(maker)) {
+				maker = s.Name
+			}
+		}
+	}
+	slices.Sort(scopes)
+	return maker, slices.Compact(scopes)
 }
 
 // names joins the schemes of an alternative: login+apiKey.

@@ -119,13 +119,31 @@ func (b *bench) try(p probe) []error {
 	r, body := b.request(p)
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
+	errs := b.checkCookie(p, w)
 	switch {
 	case p.wrong:
-		return b.checkWrong(p, w)
+		return append(errs, b.checkWrong(p, w)...)
 	case p.want.in:
-		return b.checkLetIn(p, w)
+		return append(errs, b.checkLetIn(p, w)...)
 	}
-	return b.checkRefused(p, w, body)
+	return append(errs, b.checkRefused(p, w, body)...)
+}
+
+// checkCookie checks that the cookie of an ended session is cleared, and no
+// other touched.
+func (b *bench) checkCookie(p probe, w *httptest.ResponseRecorder) []error {
+	name := cookieOf(b.api.Schemes)
+	cleared := false
+	for _, c := range w.Result().Cookies() {
+		if c.Name == name && b.ring.porter != nil {
+			cleared = c.MaxAge < 0
+		}
+	}
+	want := p.want != methodUnknown && clears(b.api.Schemes, p.op, p.papers)
+	if cleared != want {
+		return []error{fmt.Errorf("%s %s: session cookie cleared: %v, want %v", p.method, p.op.Path, cleared, want)}
+	}
+	return nil
 }
 
 // checkLetIn checks an answer that must not be a refusal: the operation ran, or
@@ -255,16 +273,17 @@ func challenges(h http.Header) []string {
 }
 
 // wantChallenges returns one word for each scheme that op accepts, sorted. Two
-// schemes for keys in one place have one challenge.
+// schemes for keys, or for sessions, in one place have one challenge.
 func (b *bench) wantChallenges(op Operation) []string {
 	var words []string
-	var keyPlaces []gate.Place
+	var asked []gate.Place
 	for _, s := range schemesOf(b.api.Schemes, op) {
-		if s.Verifier == "apikey" && slices.Contains(keyPlaces, s.Places[0]) {
-			continue
-		}
-		if s.Verifier == "apikey" {
-			keyPlaces = append(keyPlaces, s.Places[0])
+		if b.fakes[s.Name] == nil {
+			place := usable(s)[0]
+			if slices.Contains(asked, place) {
+				continue
+			}
+			asked = append(asked, place)
 		}
 		words = append(words, challengeWord(s))
 	}
@@ -274,7 +293,7 @@ func (b *bench) wantChallenges(op Operation) []string {
 
 // challengeWord is the scheme word of a scheme's challenge.
 func challengeWord(s Scheme) string {
-	p := s.Places[0]
+	p := usable(s)[0]
 	switch {
 	case p.In == gate.InAuthorization && p.Name != "":
 		return p.Name

@@ -68,5 +68,5 @@ func (s *scheme) Verify(ctx context.Context, r *http.Request, c gate.Credential)
 	}, nil
 }
 
-// Challenge asks for a credential in the first place: a scheme has one challenge.
-func (s *scheme) Challenge(cause error) string { return s.places[0].Challenge(cause) }
+// Challenge asks for the cookie: nothing that lies elsewhere is taken.
+func (s *scheme) Challenge(cause error) string { return s.sessions.place.Challenge(cause) }
