@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"golang.org/x/oauth2"
 
 	"github.com/gatewright/gatewright/runtime/fetch"
@@ -46,7 +47,7 @@ func (p *peer) identify(ctx context.Context, link *link, a attempt, code string)
 	found.Provider = p.Name
 	found.Scopes = held(p.login.schemesOf(p.Name), p.login.cfg.Bindings, found.Claims, granted(token, link.oauth.Scopes))
 	if p.login.cfg.Sessions.Kind() == session.Server {
-		if found.login.Tokens, err = packTokens(token); err != nil {
+		if found.login.Tokens, err = json.Marshal(keep(token, p.login.now())); err != nil {
 			return identity{}, err
 		}
 	}

@@ -36,13 +36,14 @@ type tokens struct {
 	Expires int64  `json:"expires,omitzero"` // milliseconds since 1970; 0: unknown
 }
 
-func packTokens(t *oauth2.Token) ([]byte, error) {
+// keep is what a session keeps of a token that came at now.
+func keep(t *oauth2.Token, now time.Time) tokens {
 	kept := tokens{Access: t.AccessToken, Refresh: t.RefreshToken, Type: t.Type()}
 	kept.ID, _ = t.Extra("id_token").(string)
-	if !t.Expiry.IsZero() {
-		kept.Expires = t.Expiry.UnixMilli()
+	if t.ExpiresIn > 0 {
+		kept.Expires = now.Add(time.Duration(t.ExpiresIn) * time.Second).UnixMilli()
 	}
-	return json.Marshal(kept)
+	return kept
 }
 
 func (t tokens) token() *oauth2.Token {
@@ -191,21 +192,18 @@ func (l *Login) refreshOnce(ctx context.Context, kept tokens, sess session.Sessi
 	if err := checkToken(token); err != nil {
 		return tokens{}, l.end(ctx, sess, err)
 	}
-	next := tokens{Access: token.AccessToken, Refresh: token.RefreshToken, Type: token.Type(), ID: kept.ID}
-	if !token.Expiry.IsZero() {
-		next.Expires = token.Expiry.UnixMilli()
+	next := keep(token, l.now())
+	if next.ID == "" {
+		next.ID = kept.ID
 	}
 	scopes, err := p.recheck(call, link, token, sess)
 	switch {
 	case errors.Is(err, jwks.ErrUnavailable):
 		// The old refresh token may be spent: the new one is kept all the same.
 		l.logger().WarnContext(ctx, "the ID token of a refresh could not be checked", "provider", p.Name, "cause", err.Error())
+		next.ID = kept.ID
 	case err != nil:
 		return tokens{}, l.end(ctx, sess, err)
-	default:
-		if raw, _ := token.Extra("id_token").(string); raw != "" {
-			next.ID = raw
-		}
 	}
 	packed, err := json.Marshal(next)
 	if err != nil {

@@ -1,0 +1,173 @@
+package login_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatewright/gatewright/runtime/gatetest"
+	"github.com/gatewright/gatewright/runtime/login"
+	"github.com/gatewright/gatewright/runtime/provider"
+	"github.com/gatewright/gatewright/runtime/secret"
+	"github.com/gatewright/gatewright/runtime/session"
+)
+
+// offline asks for a refresh token.
+func offline(p provider.Config) provider.Config {
+	p.Scopes = append(p.Scopes, "offline_access")
+	return p
+}
+
+// TestRefresh: twenty requests at once, on two replicas, with a token that is
+// over, lead to one refresh, and all get the new token.
+func TestRefresh(t *testing.T) {
+	idp := gatetest.NewProvider(t, gatetest.ProviderConfig{ExpiresIn: 5 * time.Minute})
+	ring, err := secret.NewRing(secret.Random(32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := newApp(t, option{ring: ring}, offline(idp.Config("main")))
+	two := newApp(t, option{ring: ring, store: one.stores}, offline(idp.Config("main")))
+	b := newBrowser(t, one, idp)
+	b.signIn()
+	first := b.call("/token")
+	if first.status != 200 || idp.Grants("refresh_token") != 0 {
+		t.Fatalf("GET /token = %d %s, after %d refreshes", first.status, first.body, idp.Grants("refresh_token"))
+	}
+	// The store holds no token in the clear.
+	rows, err := one.stores.Sessions().List(t.Context(), userOf(t, b), 10)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("List() = %d sessions, %v", len(rows), err)
+	}
+	if strings.Contains(string(rows[0].Tokens), first.body) || len(rows[0].Tokens) == 0 {
+		t.Error("the provider's token is stored in the clear, or not at all")
+	}
+
+	for _, a := range []*app{one, two} {
+		a.offset.Store(int64(6 * time.Minute))
+	}
+	cookie := b.cookie(session.DefaultCookie)
+	var mu sync.Mutex
+	answers := make(map[string]int)
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Go(func() {
+			a := []*app{one, two}[i%2]
+			req, _ := http.NewRequest(http.MethodGet, a.url+"/token", nil)
+			req.AddCookie(&http.Cookie{Name: session.DefaultCookie, Value: cookie})
+			client := a.server.Client()
+			res, err := client.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			buf := make([]byte, 4096)
+			n, _ := res.Body.Read(buf)
+			mu.Lock()
+			answers[res.Status+" "+string(buf[:n])]++
+			mu.Unlock()
+		})
+	}
+	wait.Wait()
+	if len(answers) != 1 || idp.Grants("refresh_token") != 1 || idp.RefreshReuses() != 0 {
+		t.Errorf("20 requests: %v, with %d refreshes and %d reuses", answers, idp.Grants("refresh_token"), idp.RefreshReuses())
+	}
+	for a := range answers {
+		if !strings.HasPrefix(a, "200") || strings.Contains(a, first.body) {
+			t.Errorf("the token after the refresh: %s", a)
+		}
+	}
+	// And again with the rotated one.
+	for _, a := range []*app{one, two} {
+		a.offset.Store(int64(13 * time.Minute))
+	}
+	if v := b.call("/token"); v.status != 200 || idp.Grants("refresh_token") != 2 || idp.RefreshReuses() != 0 {
+		t.Errorf("the second refresh = %d %s", v.status, v.body)
+	}
+}
+
+func userOf(t *testing.T, b *browser) string {
+	t.Helper()
+	return b.call("/me").body
+}
+
+// TestRefreshFails: a provider that refuses ends the session; one that is
+// silent does not.
+func TestRefreshFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		mischief gatetest.Mischief
+		status   int
+		ends     bool
+	}{
+		"refused": {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {
+			Status: 400, Type: "application/json", Body: func([]byte) []byte { return []byte(`{"error":"invalid_grant"}`) }}}}, 401, true},
+		"another person": {gatetest.Mischief{IDToken: gatetest.Forgery{Claims: func(c map[string]any) { c["sub"] = "mallory" }}}, 401, true},
+		"another issuer": {gatetest.Mischief{IDToken: gatetest.Forgery{Claims: func(c map[string]any) { c["iss"] = "https://evil.example" }}}, 401, true},
+		"failing":        {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {Status: 500}}}, 503, false},
+		"dropping":       {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {Drop: true}}}, 503, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			idp := gatetest.NewProvider(t, gatetest.ProviderConfig{ExpiresIn: 5 * time.Minute})
+			a := newApp(t, option{}, offline(idp.Config("main")))
+			b := newBrowser(t, a, idp)
+			b.signIn()
+			a.offset.Store(int64(6 * time.Minute))
+			idp.Misbehave(c.mischief)
+			v := b.call("/token")
+			if v.status != c.status || b.signedIn() == c.ends {
+				t.Errorf("GET /token = %d %s, signed in afterwards: %v", v.status, v.body, b.signedIn())
+			}
+			if c.ends {
+				if v.header.Get("WWW-Authenticate") != "Cookie" || !strings.Contains(v.body, "session_ended") {
+					t.Errorf("the answer is %v %s", v.header, v.body)
+				}
+				a.log.wants(t, "audit=true", "session ended", "refresh failed")
+			}
+		})
+	}
+}
+
+func TestNoRefreshToken(t *testing.T) {
+	idp := gatetest.NewProvider(t, gatetest.ProviderConfig{ExpiresIn: 5 * time.Minute, NoRefresh: true})
+	a := newApp(t, option{}, idp.Config("main"))
+	b := newBrowser(t, a, idp)
+	b.signIn()
+	if v := b.call("/token"); v.status != 200 {
+		t.Errorf("GET /token = %d", v.status)
+	}
+	a.offset.Store(int64(6 * time.Minute))
+	if v := b.call("/me"); v.status != 200 {
+		t.Errorf("a session whose access token is over = %d, want it to go on until somebody asks for the token", v.status)
+	}
+	if v := b.call("/token"); v.status != 401 || b.signedIn() {
+		t.Errorf("GET /token = %d, signed in: %v", v.status, b.signedIn())
+	}
+}
+
+func TestSealedHasNoToken(t *testing.T) {
+	idp := gatetest.NewProvider(t)
+	a := newApp(t, option{kind: session.Sealed}, idp.Config("main"))
+	b := newBrowser(t, a, idp)
+	b.signIn()
+	if v := b.call("/token"); v.status != 500 || !strings.Contains(v.body, "internal") {
+		t.Errorf("GET /token with a sealed session = %d %s", v.status, v.body)
+	}
+	if v := b.call("/auth/sessions"); v.status != 501 {
+		t.Errorf("GET /auth/sessions with sealed sessions = %d", v.status)
+	}
+	ring, _ := secret.NewRing(secret.Random(32))
+	sessions, err := session.New(session.Config{Kind: session.Sealed, Revocations: a.stores.Revocations(), Users: a.stores.Users(), Ring: ring})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = login.New(login.Config{
+		PublicURL: a.url, Providers: []provider.Config{offline(idp.Config("main"))}, Sessions: sessions, Users: a.stores.Users(),
+		Marks: a.stores.Marks(), Locks: a.stores.Locks(), Ring: ring, Schemes: []login.Scheme{{Name: "session"}},
+	})
+	if err == nil || !strings.Contains(err.Error(), "offline_access") || !strings.Contains(err.Error(), "kind: server") {
+		t.Errorf("New() with sealed sessions and offline_access = %v", err)
+	}
+}
