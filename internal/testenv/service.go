@@ -23,7 +23,8 @@ const (
 )
 
 // A Service is an identity provider that runs on loopback, over TLS, until the
-// test ends. Where the test fails, what the service logged is shown.
+// test ends. Where the test fails, what the service logged is shown. Its methods
+// must not be called concurrently.
 type Service struct {
 	Issuer string
 	CA     *CA // its certificate is from there
