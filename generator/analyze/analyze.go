@@ -74,7 +74,7 @@ func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 		return a.api, nil
 	}
 	if a.cfg.AuthPrefix == "" {
-		a.cfg.AuthPrefix = "/auth"
+		a.cfg.AuthPrefix = model.AuthPrefix
 	}
 	if a.cfg.File == "" {
 		a.cfg.File = "gatewright.yaml"

@@ -133,7 +133,7 @@ func (a *analyzer) substitute(server, at *load.Node) (string, bool) {
 // claimed lists what the server answers itself, below AuthPrefix; a star is
 // any one segment.
 var claimed = []string{
-	"login", "callback/*", "finish", "logout", "backchannel-logout/*", "session",
+	"login", "callback/*", "finish", "logout", "backchannel-logout/*", "session", "sessions", "sessions/*",
 	"keys", "keys/*", "keys/*/rotate", "account",
 }
 
@@ -159,7 +159,7 @@ func (a *analyzer) reserved(path string, pos model.Position) {
 		if overlap(strings.Split(rest, "/"), strings.Split(c, "/")) {
 			a.add(model.Diagnostic{Rule: ruleClaimed, Pos: pos,
 				Message: fmt.Sprintf("path %s is taken by the server's own %s/%s", load.Quote(path), a.cfg.AuthPrefix, c),
-				Help:    "move the operation, or set another auth prefix"})
+				Help:    "move the operation to another path"})
 			return
 		}
 	}

@@ -44,6 +44,8 @@ func (p *printer) security(f *jen.File) {
 	})
 	f.Line()
 
+	p.loginSchemes(f)
+
 	f.Comment("// Schemes are what verifies the credentials of each security scheme. None may be nil: a scheme without a")
 	f.Comment("// verifier is gate.Refuse, which lets nobody in.")
 	f.Type().Id("Schemes").StructFunc(func(g *jen.Group) {
@@ -64,6 +66,46 @@ func (p *printer) security(f *jen.File) {
 			g.Line()
 		})),
 	)
+}
+
+// loginSchemes prints what a login has to know of the schemes that it meets.
+func (p *printer) loginSchemes(f *jen.File) {
+	logins := p.API.LoginSchemes()
+	if len(logins) == 0 {
+		return
+	}
+	f.Comment("// loginSchemes are those that a session from a login meets, and what the document says of the provider.")
+	f.Var().Id("loginSchemes").Op("=").Index().Qual(pkgLogin, "Scheme").ValuesFunc(func(g *jen.Group) {
+		for _, s := range logins {
+			g.Line().Values(p.loginScheme(s)...)
+		}
+		g.Line()
+	})
+	f.Line()
+}
+
+func (p *printer) loginScheme(s *model.Scheme) []jen.Code {
+	var fields []jen.Code
+	field := func(name string, value jen.Code) {
+		fields = append(fields, jen.Line().Id(name).Op(":").Add(value))
+	}
+	text := func(name, value string) {
+		if value != "" {
+			field(name, jen.Lit(value))
+		}
+	}
+	text("Name", s.Name)
+	field("Places", places(s))
+	text("OpenIDURL", s.OpenIDURL)
+	if flow := s.Flow("authorizationCode"); flow != nil {
+		text("AuthorizationURL", flow.AuthorizationURL)
+		text("TokenURL", flow.TokenURL)
+		text("RefreshURL", flow.RefreshURL)
+	}
+	if scopes := p.API.ScopesOf(s); len(scopes) > 0 {
+		field("Scopes", stringList(scopes))
+	}
+	return append(fields, jen.Line())
 }
 
 // audience ends the sentence "createPost is …".
@@ -155,7 +197,7 @@ func placeFields(pl model.Place) []jen.Code {
 func schemeWords(s *model.Scheme) string {
 	what := map[model.Verifier]string{
 		model.VerifyAPIKey:      "an API key of this server",
-		model.VerifySession:     "a session from a login",
+		model.VerifySession:     "a session from a login (" + model.AuthPrefix + "/login)",
 		model.VerifyToken:       "an access token",
 		model.VerifyJWT:         "a JWT access token",
 		model.VerifyIntrospect:  "an opaque access token",
@@ -165,6 +207,9 @@ func schemeWords(s *model.Scheme) string {
 	}[s.Verifier]
 	var where []string
 	for _, pl := range s.Places {
+		if s.Verifier == model.VerifySession && pl.In != "cookie" {
+			continue // nothing that lies there is taken yet
+		}
 		switch pl.In {
 		case "authorization":
 			if pl.Name == "" {

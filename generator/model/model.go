@@ -3,7 +3,10 @@
 // it from a document, types adds the Go types, emit prints it.
 package model
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // A Position is a place in a document. Line and Column count from 1; the zero
 // Position is no place.
@@ -52,6 +55,45 @@ func (a *API) KeySchemes() []*Scheme {
 	return keys
 }
 
+// LoginSchemes returns the schemes that a session from a login is taken for.
+func (a *API) LoginSchemes() []*Scheme {
+	var logins []*Scheme
+	for i := range a.Schemes {
+		if a.Schemes[i].Verifier == VerifySession {
+			logins = append(logins, &a.Schemes[i])
+		}
+	}
+	return logins
+}
+
+// SessionCookie returns the name of the cookie that sessions lie in, "" where
+// no scheme takes one.
+func (a *API) SessionCookie() string {
+	for _, s := range a.LoginSchemes() {
+		for _, p := range s.Places {
+			if p.In == "cookie" {
+				return p.Name
+			}
+		}
+	}
+	return ""
+}
+
+// ScopesOf returns the scopes of a scheme, sorted: those it declares and those
+// that operations name.
+func (a *API) ScopesOf(s *Scheme) []string {
+	scopes := slices.Clone(s.Scopes)
+	for _, op := range a.Operations {
+		for _, n := range slices.Concat(op.Policy.Alternatives...) {
+			if n.Scheme == s.Name {
+				scopes = append(scopes, n.Scopes...)
+			}
+		}
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}
+
 // A Scheme is one entry of components.securitySchemes.
 type Scheme struct {
 	Name        string
@@ -62,7 +104,7 @@ type Scheme struct {
 	Format      string  // for http bearer: bearerFormat as written
 	Places      []Place // where its credential lies; never empty
 	Verifier    Verifier
-	OpenIDURL   string // for openIdConnect
+	OpenIDURL   string // for openIdConnect, as written
 	Flows       []Flow // for oauth2, sorted by name
 	Scopes      []string
 	// AnyScope is true where the document cannot list the scopes (openIdConnect,
@@ -70,6 +112,9 @@ type Scheme struct {
 	AnyScope bool
 	Pos      Position
 }
+
+// AuthPrefix is what the paths begin with at which people sign in and out.
+const AuthPrefix = "/auth"
 
 // A Verifier says what checks a scheme's credential.
 type Verifier string
@@ -91,7 +136,18 @@ type Place struct {
 	Name string // header, query parameter or cookie; for authorization the scheme word in lower case, "" for whatever no other scheme claims
 }
 
-// A Flow is one OAuth 2.0 flow.
+// Flow returns the flow of that name, or nil.
+func (s *Scheme) Flow(name string) *Flow {
+	for i := range s.Flows {
+		if s.Flows[i].Name == name {
+			return &s.Flows[i]
+		}
+	}
+	return nil
+}
+
+// A Flow is one OAuth 2.0 flow. Its URLs are as written: one that is relative
+// names no provider, and the server's configuration has to.
 type Flow struct {
 	Name             string // authorizationCode, clientCredentials, deviceAuthorization, implicit, password
 	AuthorizationURL string

@@ -2,4 +2,7 @@ package gate
 
 // Generated code names the newest of these that it needs, so that it does not
 // compile with a runtime that is too old for it.
-const IsAtLeastVersion0_1 = true
+const (
+	IsAtLeastVersion0_1 = true
+	IsAtLeastVersion0_2 = true // logins: packages login and session, and the checks of package serve
+)

@@ -20,7 +20,7 @@ import (
 )
 
 // A version of the runtime that lacks something this file needs does not compile with it.
-const _ = gate.IsAtLeastVersion0_1
+const _ = gate.IsAtLeastVersion0_2
 
 // requestSchemas is the JSON Schema document that requests are checked against.
 const requestSchemas = "" +
@@ -101,7 +101,7 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	if err != nil {
 		return err
 	}
-	return serve.Run(ctx, cfg, handler)
+	return serve.Run(ctx, cfg, handler, serve.Check{Name: "store", Func: stores.Check})
 }
 
 // A server answers the document's operations by asking the application.
