@@ -214,7 +214,7 @@ func TestCompleteMistakes(t *testing.T) {
 		{"entra, everybody, with tenants", entra("https://login.microsoftonline.com/organizations/v2.0", tenantA, tenantB), "issuer"},
 		{"entra, one tenant and several", entra("https://login.microsoftonline.com/"+tenantA+"/v2.0", tenantA, tenantB), "tenants"},
 		{"entra, the gap as the host", entra("https://{tenantid}/v2.0", tenantA, tenantB), "issuer"},
-		{"entra with a query", entra("https://login.microsoftonline.com/"+tenantA+"/v2.0?x"), "issuer"},
+		{"entra with a query", entra("https://login.microsoftonline.com/" + tenantA + "/v2.0?x"), "issuer"},
 		{"entra over http", entra("http://login.microsoftonline.com/{tenantid}/v2.0", tenantA, tenantB), "issuer"},
 		{"all at once", func(c *provider.Config) {
 			*c = provider.Config{Name: "main", Preset: "entra", ClientAuth: "x", Scopes: []string{" "}, Algorithms: []string{"x"}, Params: map[string]string{"state": "x"}, Tenants: []string{"x"}}
