@@ -202,7 +202,7 @@ func (d *draft) checkCORS() {
 // section 6.2), of pages that came over TLS or from this machine.
 func isOrigin(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme+"://"+u.Host != text || text != strings.ToLower(text) || !isHost(u.Hostname()) {
+	if err != nil || u.Scheme+"://"+u.Host != text || !isHost(u.Hostname()) {
 		return false
 	}
 	port := u.Port()

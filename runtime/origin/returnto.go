@@ -21,21 +21,21 @@ func ReturnTo(raw string) (string, bool) {
 	// Browsers take a backslash for a slash, and drop tabs and newlines
 	// wherever they stand: /\evil.example and /<tab>/evil.example are other
 	// hosts to them.
-	if len(raw) > maxReturnTo || !strings.HasPrefix(raw, "/") || hasTricks(raw) {
+	if !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") || hasTricks(raw) {
 		return "", false
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "" || u.Opaque != "" || u.User != nil || u.Host != "" {
+	if err != nil {
 		return "", false
 	}
 	// The path is looked at decoded, for servers in between that decode it.
 	// Two slashes are refused wherever they stand: dot segments in front of
 	// them may be taken away (/.//evil.example).
-	if !strings.HasPrefix(u.Path, "/") || strings.Contains(u.Path, "//") || hasTricks(u.Path) {
+	if strings.Contains(u.Path, "//") || hasTricks(u.Path) {
 		return "", false
 	}
 	to := encode(u.String())
-	if len(to) > maxReturnTo || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") {
+	if len(to) > maxReturnTo {
 		return "", false
 	}
 	return to, true

@@ -33,9 +33,9 @@ func TestReturnTo(t *testing.T) {
 		"//evil.example", "///evil.example", "//evil.example/a", "/a//b", "/.//evil.example", "/a/..//evil.example",
 		`/\evil.example`, `\\evil.example`, `/a\b`, `/a?b\c`,
 		"/\t/evil.example", "/\n/evil.example", "/a\r\nSet-Cookie: a=b", "/a\x00", "/a\x7f", "\t/a",
-		"/%2Fevil.example", "/%2f/evil.example", "/%5Cevil.example", "/a%0d%0ab", "/%09/evil.example",
+		"/%2Fevil.example", "/%2f/evil.example", "/%5Cevil.example", "/a%0d%0ab", "/%09/evil.example", "/a%7fb",
 		"https://own.example/", "https:/a", "https:a", "javascript:alert(1)", "data:text/html,x", "mailto:a@b",
-		"/a%", "/a%zz",
+		"/a%", "/a%zz", "?/a", "http:///a", "//user@/a",
 		long + "a", "/" + strings.Repeat("\u00e9", 200),
 	} {
 		if got, ok := origin.ReturnTo(raw); ok || got != "" {
@@ -48,7 +48,7 @@ func TestReturnTo(t *testing.T) {
 // as far as package net/url is one, and with the ways in which browsers differ
 // from it.
 func FuzzReturnTo(f *testing.F) {
-	for _, s := range []string{"/", "/a?b#c", "//evil", `/\evil`, "/\t/evil", "/.//evil", "/%2f/evil", "/%5cevil", "https://evil", "/a:b@c", "/\u00e9", "/%", "/?//", "/#//", "/\xff"} {
+	for _, s := range []string{"/", "/a?b#c", "//evil", "//user@/a", "/a?//b", `/\evil`, "/\t/evil", "/.//evil", "/%2f/evil", "/%5cevil", "https://evil", "/a:b@c", "/\u00e9", "/%", "/?//", "/#//", "/\xff"} {
 		f.Add(s)
 	}
 	own := &url.URL{Scheme: "https", Host: "own.example"}
