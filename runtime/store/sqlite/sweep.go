@@ -10,7 +10,7 @@ const (
 	// sweepRows is how many rows one statement removes: calls that write
 	// get their turn in between.
 	sweepRows = 1000
-	// sweepSteps is how many statements a call of Sweep runs for a table.
+	// sweepSteps is how many statements a call of Sweep runs at most for a table.
 	sweepSteps = 20
 )
 
@@ -26,21 +26,27 @@ func sweep(table, primary, end string) string {
 	return fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= ?1 LIMIT ?2)", table, primary, end)
 }
 
-// Sweep removes what has ended at now: at most 20000 rows of each kind, a
-// thousand at a time.
+// Sweep removes what has ended at now: of each kind at most 20000 rows, a
+// thousand at a time, and no more than callTime allows. Each kind gets its turn
+// before any gets a second one.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	for _, statement := range sweeps {
-		for range sweepSteps {
+	begun := time.Now()
+	left := sweeps
+	for step := 0; step < sweepSteps && len(left) > 0; step++ {
+		if step > 0 && time.Since(begun) > callTime {
+			return nil // the next call goes on
+		}
+		var more []string
+		for _, statement := range left {
 			n, err := s.exec(ctx, statement, millis(now), sweepRows)
 			if err != nil {
 				return err
 			}
-			if n < sweepRows {
-				break
+			if n == sweepRows {
+				more = append(more, statement)
 			}
 		}
+		left = more
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/session"
@@ -56,6 +57,22 @@ INSERT INTO gatewright_keys VALUES ('0123456789abc', 'live', randomblob(32), 'us
 		}
 		if err := s.Sessions().Create(t.Context(), rec); err != nil {
 			t.Errorf("Create() = %v", err)
+		}
+	}
+}
+
+// TestMillisUp: what is remembered until a time is not forgotten before it.
+func TestMillisUp(t *testing.T) {
+	exact := time.UnixMilli(1764054000123)
+	for _, c := range []struct {
+		t    time.Time
+		want int64
+	}{
+		{exact, 1764054000123}, {exact.Add(1), 1764054000124}, {exact.Add(999_999), 1764054000124},
+		{exact.Add(-1), 1764054000123}, {time.Time{}, 0},
+	} {
+		if got := millisUp(c.t); got != c.want {
+			t.Errorf("millisUp(%v) = %d, want %d", c.t, got, c.want)
 		}
 	}
 }
