@@ -47,7 +47,8 @@ func (helpError) Error() string {
 	var b strings.Builder
 	b.WriteString("usage: [-config FILE]\n\n" +
 		"The configuration is a YAML file: FILE, else $" + envConfig + ", else ./" + defaultFile + ".\n" +
-		"Each setting is overridden by the variable beside it.\n\n")
+		"Each setting is overridden by the variable beside it; there, lists are parted by\n" +
+		"commas, and mappings are written NAME=VALUE,NAME=VALUE.\n\n")
 	line := func(name, variable, help string) { fmt.Fprintf(&b, "  %-21s %-31s %s\n", name, variable, help) }
 	for _, s := range settings {
 		line(s.name, s.variable(), s.help)

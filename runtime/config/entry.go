@@ -251,5 +251,4 @@ func (d *draft) assemble() {
 			d.Schemes[e.key] = *e.binding
 		}
 	}
-	slices.SortFunc(d.Providers, func(a, b provider.Config) int { return strings.Compare(a.Name, b.Name) })
 }
