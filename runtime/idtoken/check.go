@@ -100,14 +100,16 @@ func (v *Validator) checkIssued(c claims, now time.Time, oldest time.Duration) (
 // checkNonce compares the nonce, by which a token belongs to one login.
 func checkNonce(c claims, want Expect) error {
 	nonce, err := c.text("nonce")
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case want.Refresh != nil && (nonce == "" || want.Nonce == ""):
+	}
+	if want.Refresh != nil && (nonce == "" || want.Nonce == "") {
 		return nil // Core, section 12.2
-	case nonce == "":
+	}
+	if nonce == "" {
 		return errors.New("nonce is missing")
-	case subtle.ConstantTimeCompare([]byte(nonce), []byte(want.Nonce)) == 0:
+	}
+	if subtle.ConstantTimeCompare([]byte(nonce), []byte(want.Nonce)) == 0 {
 		return errors.New("nonce is not that of this login")
 	}
 	return nil

@@ -56,7 +56,7 @@ func (c claims) text(name string) (string, error) {
 		return "", nil
 	}
 	var text string
-	if c.raw[name].Kind() != '"' || json.Unmarshal(c.raw[name], &text) != nil || text == "" {
+	if json.Unmarshal(c.raw[name], &text) != nil || text == "" { // null: ""
 		return "", fmt.Errorf("%s is empty or not a text", name)
 	}
 	return text, nil
@@ -85,7 +85,7 @@ func (c claims) time(name string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	seconds, err := strconv.ParseFloat(string(c.raw[name]), 64)
-	if c.raw[name].Kind() != '0' || err != nil || seconds < 0 || seconds > lastSecond {
+	if err != nil || seconds < 0 || seconds > lastSecond {
 		return time.Time{}, fmt.Errorf("%s is not a number of seconds from 1970 to 9999", name)
 	}
 	whole, part := math.Modf(seconds)

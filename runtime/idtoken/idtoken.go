@@ -209,10 +209,10 @@ func (v *Validator) checkExpect(id Claims, c claims, want Expect, alg string) er
 	if want.Since.IsZero() {
 		return nil
 	}
-	switch late := want.Since.Sub(id.AuthTime); {
-	case id.AuthTime.IsZero():
+	if id.AuthTime.IsZero() {
 		return errors.New("auth_time is missing, though a sign-in anew was asked for")
-	case late > v.cfg.Skew:
+	}
+	if want.Since.Sub(id.AuthTime) > v.cfg.Skew {
 		return errors.New("auth_time is before the sign-in that was asked for")
 	}
 	return nil

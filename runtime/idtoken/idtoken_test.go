@@ -93,6 +93,18 @@ func TestID(t *testing.T) {
 	}
 }
 
+// TestDefaults: without a clock it is time.Now, and what New was given may
+// change afterwards.
+func TestDefaults(t *testing.T) {
+	algs := []string{"EdDSA"}
+	v := validator(t, func(c *idtoken.Config) { c.Now, c.Algorithms = nil, algs })
+	algs[0] = "RS256"
+	change := set{"iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix()}
+	if _, err := v.ID(t.Context(), signed(edKey, ed, payload(good(), change)), idtoken.Expect{Nonce: nonce}); err != nil {
+		t.Errorf("ID() = %v", err)
+	}
+}
+
 // idCases are changes to a good ID token and what comes of them: want is in
 // the cause, "" for none.
 var idCases = map[string]struct {

@@ -32,12 +32,13 @@ func (v *Validator) verify(ctx context.Context, raw string, base oidc.Config, ch
 	}
 	keys := &recorder{KeySet: v.cfg.Keys}
 	_, verdict := oidc.NewVerifier(v.cfg.Issuer, keys, &base).Verify(ctx, raw)
-	switch {
-	case errors.Is(keys.err, jwks.ErrUnavailable):
+	if errors.Is(keys.err, jwks.ErrUnavailable) {
 		return keys.err
-	case keys.err != nil:
+	}
+	if keys.err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, keys.err)
-	case keys.payload == nil:
+	}
+	if keys.payload == nil {
 		return fmt.Errorf("%w: go-oidc cannot read it", ErrInvalid) // and asked for no key
 	}
 	// Ours come first: their causes say more, and quote less.

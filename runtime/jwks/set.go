@@ -123,10 +123,10 @@ func (s *Set) VerifySignature(ctx context.Context, token string) ([]byte, error)
 		return payload, nil
 	}
 	newer, unavailable := s.newer(ctx, held)
-	switch {
-	case unavailable != nil:
+	if unavailable != nil {
 		return nil, unavailable
-	case newer == held:
+	}
+	if newer == held {
 		return nil, err
 	}
 	return newer.verify(jws, h)
