@@ -20,6 +20,7 @@ import (
 	"github.com/gatewright/gatewright/examples/blog/internal/api"
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/gatetest"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
@@ -32,10 +33,14 @@ type blog struct {
 	client *http.Client
 	keys   *apikey.Keys
 	users  user.Store
+	idp    *gatetest.Provider
 }
 
+// start runs the blog, with a provider at which people sign in. What a person
+// may do, the provider says in the claim groups.
 func start(t *testing.T) *blog {
 	t.Helper()
+	idp := gatetest.NewProvider(t)
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,8 +54,10 @@ func start(t *testing.T) *blog {
 	_, port, _ := net.SplitHostPort(addr)
 	url := "https://localhost:" + port
 	file := filepath.Join(dir, "server.yaml")
-	settings := fmt.Sprintf("public_url: %s\nlisten: %s\ntls: {dev: true}\nsecret_file: server.secret\nstore: sqlite:keys.db\nenvironment: test\n", url, addr)
-	for path, text := range map[string]string{file: settings, filepath.Join(dir, "server.secret"): secret.Random(32).Reveal() + "\n"} {
+	settings := fmt.Sprintf("public_url: %s\nlisten: %s\ntls: {dev: true}\nsecret_file: server.secret\nstore: sqlite:keys.db\nenvironment: test\n", url, addr) +
+		fmt.Sprintf("providers:\n  main: {issuer: %q, client_id: %s, client_secret_file: client.secret, ca: %q}\n", idp.Issuer, idp.ClientID, idp.CAFile) +
+		"schemes:\n  login: {provider: main, scopes_claim: groups, scopes_map: {authors: [posts:write], editors: [posts:edit]}}\n"
+	for path, text := range map[string]string{file: settings, filepath.Join(dir, "server.secret"): secret.Random(32).Reveal() + "\n", filepath.Join(dir, "client.secret"): idp.ClientSecret + "\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -65,9 +72,14 @@ func start(t *testing.T) *blog {
 	if err != nil {
 		t.Fatal(err)
 	}
+	policy, err := newPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Files = front
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- api.Run(ctx, cfg, &service{posts: posts}, sqlite.Driver) }()
+	go func() { ended <- api.Run(ctx, cfg, &service{posts: posts, policy: policy}, sqlite.Driver) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -94,7 +106,9 @@ func start(t *testing.T) *blog {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &blog{url: url, client: trusting(t), keys: keys, users: stores.Users()}
+	client := trusting(t)
+	idp.RegisterServer(url, "main", client)
+	return &blog{url: url, client: client, keys: keys, users: stores.Users(), idp: idp}
 }
 
 // trusting is a client that trusts the development authority and nobody else.
@@ -164,7 +178,9 @@ func (b *blog) ask(t *testing.T, method, path, authorization, body string) (int,
 func TestBlog(t *testing.T) {
 	b := start(t)
 	alice, bob := b.key(t, "alice", "posts:write"), b.key(t, "bob", "posts:write")
-	reader := b.key(t, "carol")
+	reader, editor := b.key(t, "carol"), b.key(t, "dora", "posts:edit")
+	commenter := b.key(t, "carol", "comments:write")
+	const remark = `{"text":"Well said"}`
 	const hello = `{"title":"Hello","text":"World","tags":["go"]}`
 
 	status, header, body := b.ask(t, "POST", "/posts", "apikey "+alice, hello)
@@ -208,7 +224,7 @@ func TestBlog(t *testing.T) {
 		{"key without the scope", "POST", "/posts", "apikey " + reader, hello, 403, "insufficient_scope"},
 		{"Basic with the key", "POST", "/posts", basic("apikey", alice), hello, 201, ""},
 		{"Basic with another user name", "POST", "/posts", basic("alice", alice), hello, 401, "credential_invalid"},
-		{"Bearer is no scheme here", "POST", "/posts", "Bearer " + alice, hello, 401, "credential_missing"},
+		{"no Bearer token is taken", "POST", "/posts", "Bearer " + alice, hello, 401, "credential_invalid"},
 		{"a member missing", "POST", "/posts", "apikey " + alice, `{"title":"x"}`, 422, "invalid"},
 		{"a member too many", "POST", "/posts", "apikey " + alice, `{"title":"x","text":"","admin":true}`, 422, "invalid"},
 		{"a member twice", "POST", "/posts", "apikey " + alice, `{"title":"x","title":"y","text":""}`, 400, "body_unreadable"},
@@ -222,6 +238,17 @@ func TestBlog(t *testing.T) {
 		{"a draft by its author", "GET", "/posts/" + hidden.ID, "apikey " + alice, "", 200, ""},
 		{"a draft by another", "GET", "/posts/" + hidden.ID, "apikey " + bob, "", 404, "no_post"},
 		{"a draft by nobody", "GET", "/posts/" + hidden.ID, "", "", 404, "no_post"},
+		{"a draft by an editor", "GET", "/posts/" + hidden.ID, "apikey " + editor, "", 404, "no_post"},
+		{"a draft rewritten by an editor", "PUT", "/posts/" + hidden.ID, "apikey " + editor, hello, 404, "no_post"},
+		{"another's post by an editor", "PUT", path, "apikey " + editor, hello, 200, ""},
+		{"a comment by nobody", "POST", path + "/comments", "", remark, 401, "credential_missing"},
+		{"a comment by a key without the scope", "POST", path + "/comments", "apikey " + reader, remark, 403, "insufficient_scope"},
+		{"a comment", "POST", path + "/comments", "apikey " + commenter, remark, 201, ""},
+		{"comments are read by anyone", "GET", path + "/comments", "", "", 200, ""},
+		{"no comments on a draft", "GET", "/posts/" + hidden.ID + "/comments", "", "", 404, "no_post"},
+		{"the front page", "GET", "/", "", "", 200, ""},
+		{"its script", "GET", "/blog.js", "", "", 200, ""},
+		{"no session", "GET", "/auth/session", "", "", 401, "credential_missing"},
 		{"one's own post rewritten", "PUT", path, "apikey " + alice, `{"title":"Hi","text":"There"}`, 200, ""},
 		{"one's own post deleted", "DELETE", path, "apikey " + alice, "", 204, ""},
 		{"then it is gone", "GET", path, "", "", 404, "no_post"},
@@ -231,8 +258,8 @@ func TestBlog(t *testing.T) {
 			if status != c.status || c.code != "" && !strings.Contains(body, `"code":"`+c.code+`"`) {
 				t.Fatalf("%s %s = %d %s, want %d %s", c.method, c.path, status, body, c.status, c.code)
 			}
-			if status == 401 && len(header.Values("WWW-Authenticate")) != 2 {
-				t.Errorf("WWW-Authenticate = %q, want one for each of two schemes", header.Values("WWW-Authenticate"))
+			if status == 401 && c.path != "/auth/session" && len(header.Values("WWW-Authenticate")) != 3 {
+				t.Errorf("WWW-Authenticate = %q, want one for each of three schemes", header.Values("WWW-Authenticate"))
 			}
 			if strings.Contains(body, alice) || strings.Contains(body, bob) {
 				t.Error("the answer echoes a key")

@@ -1,5 +1,6 @@
 // The blog is an example of a server whose security stands in openapi.yaml:
-// posts anyone may read, and that only a key with the right scope may write.
+// posts anyone may read, readers comment when they are signed in, authors and
+// editors write, scripts use keys.
 package main
 
 import (
@@ -27,7 +28,12 @@ func main() {
 		log.Fatal(err)
 	}
 	defer posts.Close()
-	if err := api.Run(ctx, cfg, &service{posts: posts}, sqlite.Driver); err != nil {
+	policy, err := newPolicy()
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg.Files = front
+	if err := api.Run(ctx, cfg, &service{posts: posts, policy: policy}, sqlite.Driver); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -32,13 +32,17 @@ var errNoPost = errors.New("blog: no such post")
 type posts struct{ db *sql.DB }
 
 func openPosts(ctx context.Context, path string) (*posts, error) {
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)")
 	if err != nil {
 		return nil, fmt.Errorf("blog: %w", err)
 	}
 	_, err = db.ExecContext(ctx, `create table if not exists posts (
 		id text primary key, title text not null, text text not null, tags text not null,
-		draft integer not null, author text not null, author_name text not null, published integer not null)`)
+		draft integer not null, author text not null, author_name text not null, published integer not null);
+		create table if not exists comments (
+		id text primary key, post text not null references posts (id) on delete cascade, text text not null,
+		author text not null, author_name text not null, written integer not null);
+		create index if not exists comments_post on comments (post, written)`)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("blog: %w", err), db.Close())
 	}
@@ -47,7 +51,7 @@ func openPosts(ctx context.Context, path string) (*posts, error) {
 
 func (p *posts) Close() error { return p.db.Close() }
 
-func newPostID() string { return strings.ToLower(rand.Text()) }
+func newID() string { return strings.ToLower(rand.Text()) }
 
 // list returns published posts with all of tags, newest first.
 func (p *posts) list(ctx context.Context, tags []string, limit int) ([]post, error) {
@@ -79,7 +83,8 @@ func (p *posts) load(ctx context.Context, id string) (post, error) {
 
 // save creates or replaces a post.
 func (p *posts) save(ctx context.Context, r post) error {
-	_, err := p.db.ExecContext(ctx, `insert or replace into posts values (?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := p.db.ExecContext(ctx, `insert into posts values (?, ?, ?, ?, ?, ?, ?, ?)
+		on conflict (id) do update set title = excluded.title, text = excluded.text, tags = excluded.tags, draft = excluded.draft`,
 		r.ID, r.Title, r.Text, tagText(r.Tags), r.Draft, r.Author, r.AuthorName, r.Published.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("blog: save: %w", err)

@@ -15,7 +15,8 @@ import (
 // runs; whose post it is, is decided here.
 type service struct {
 	api.Unimplemented
-	posts *posts
+	posts  *posts
+	policy policy
 }
 
 func (s *service) ListPosts(ctx context.Context, req api.ListPostsRequest) (api.ListPostsResponse, error) {
@@ -36,7 +37,7 @@ func (s *service) ListPosts(ctx context.Context, req api.ListPostsRequest) (api.
 
 func (s *service) CreatePost(ctx context.Context, who gate.Principal, req api.CreatePostRequest) (api.CreatePostResponse, error) {
 	author, name := authorOf(who)
-	p := post{ID: newPostID(), Author: author, AuthorName: name, Published: time.Now().UTC().Truncate(time.Millisecond)}
+	p := post{ID: newID(), Author: author, AuthorName: name, Published: time.Now().UTC().Truncate(time.Millisecond)}
 	p.rewrite(req.Body)
 	if err := s.posts.save(ctx, p); err != nil {
 		return nil, err
@@ -49,20 +50,14 @@ func (s *service) GetPost(ctx context.Context, who *gate.Principal, req api.GetP
 	if err != nil {
 		return nil, missing(err)
 	}
-	if p.Draft {
-		// To everybody else a draft is not there.
-		if who == nil {
-			return nil, missing(errNoPost)
-		}
-		if author, _ := authorOf(*who); author != p.Author {
-			return nil, missing(errNoPost)
-		}
+	if !s.policy.allows(who, read, p) {
+		return nil, missing(errNoPost) // to who may not see it a draft is not there
 	}
 	return api.GetPost200{Body: p.public()}, nil
 }
 
 func (s *service) ReplacePost(ctx context.Context, who gate.Principal, req api.ReplacePostRequest) (api.ReplacePostResponse, error) {
-	p, err := s.own(ctx, who, req.Post)
+	p, err := s.allowed(ctx, who, rewrite, req.Post)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +69,7 @@ func (s *service) ReplacePost(ctx context.Context, who gate.Principal, req api.R
 }
 
 func (s *service) DeletePost(ctx context.Context, who gate.Principal, req api.DeletePostRequest) (api.DeletePostResponse, error) {
-	p, err := s.own(ctx, who, req.Post)
+	p, err := s.allowed(ctx, who, remove, req.Post)
 	if err != nil {
 		return nil, err
 	}
@@ -84,20 +79,53 @@ func (s *service) DeletePost(ctx context.Context, who gate.Principal, req api.De
 	return api.DeletePost204{}, nil
 }
 
-// own loads a post that the caller wrote.
-func (s *service) own(ctx context.Context, who gate.Principal, id string) (post, error) {
+// allowed loads a post that the caller may do something to.
+func (s *service) allowed(ctx context.Context, who gate.Principal, do action, id string) (post, error) {
 	p, err := s.posts.load(ctx, id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return post{}, missing(err)
-	}
-	author, _ := authorOf(who)
-	if author != p.Author && p.Draft {
+	case s.policy.allows(&who, do, p):
+		return p, nil
+	case !s.policy.allows(&who, read, p):
 		return post{}, missing(errNoPost)
 	}
-	if author != p.Author {
-		return post{}, problem.New(http.StatusForbidden, "not_yours", "Only the author may do this")
+	return post{}, problem.New(http.StatusForbidden, "not_yours", "Only the author or an editor may do this")
+}
+
+func (s *service) ListComments(ctx context.Context, req api.ListCommentsRequest) (api.ListCommentsResponse, error) {
+	p, err := s.posts.load(ctx, req.Post)
+	if err != nil {
+		return nil, missing(err)
 	}
-	return p, nil
+	if !s.policy.allows(nil, read, p) {
+		return nil, missing(errNoPost)
+	}
+	list, err := s.posts.comments(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]api.Comment, 0, len(list))
+	for _, c := range list {
+		body = append(body, c.public())
+	}
+	return api.ListComments200{Body: body}, nil
+}
+
+func (s *service) CreateComment(ctx context.Context, who gate.Principal, req api.CreateCommentRequest) (api.CreateCommentResponse, error) {
+	p, err := s.posts.load(ctx, req.Post)
+	if err != nil {
+		return nil, missing(err)
+	}
+	if !s.policy.allows(&who, read, p) {
+		return nil, missing(errNoPost)
+	}
+	author, name := authorOf(who)
+	c := comment{ID: newID(), Post: p.ID, Text: req.Body.Text, Author: author, AuthorName: name, Written: time.Now().UTC().Truncate(time.Millisecond)}
+	if err := s.posts.comment(ctx, c); err != nil {
+		return nil, err
+	}
+	return api.CreateComment201{Body: c.public()}, nil
 }
 
 // authorOf is the stable id and the name of who calls.

@@ -18,23 +18,35 @@ type Service interface {
 	//
 	// The newest posts first
 	ListPosts(ctx context.Context, req ListPostsRequest) (ListPostsResponse, error)
-	// CreatePost answers POST /posts. Needs apiKey(posts:write) or basic(posts:write).
+	// CreatePost answers POST /posts. Needs login(posts:write), or apiKey(posts:write), or
+	// basic(posts:write).
 	//
 	// Publish a post, or keep it as a draft
 	CreatePost(ctx context.Context, who gate.Principal, req CreatePostRequest) (CreatePostResponse, error)
-	// GetPost answers GET /posts/{post}. Anyone, or apiKey or basic; who is nil for a caller who is
-	// nobody.
+	// GetPost answers GET /posts/{post}. Anyone, or login, or apiKey, or basic; who is nil for a caller
+	// who is nobody.
 	//
 	// One post; a draft only for its author
 	GetPost(ctx context.Context, who *gate.Principal, req GetPostRequest) (GetPostResponse, error)
-	// ReplacePost answers PUT /posts/{post}. Needs apiKey(posts:write) or basic(posts:write).
+	// ReplacePost answers PUT /posts/{post}. Needs login(posts:write), or login(posts:edit), or
+	// apiKey(posts:write), or apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
 	//
-	// Rewrite one's own post
+	// Rewrite a post, as its author or as an editor
 	ReplacePost(ctx context.Context, who gate.Principal, req ReplacePostRequest) (ReplacePostResponse, error)
-	// DeletePost answers DELETE /posts/{post}. Needs apiKey(posts:write) or basic(posts:write).
+	// DeletePost answers DELETE /posts/{post}. Needs login(posts:write), or login(posts:edit), or
+	// apiKey(posts:write), or apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
 	//
-	// Delete one's own post
+	// Delete a post, as its author or as an editor
 	DeletePost(ctx context.Context, who gate.Principal, req DeletePostRequest) (DeletePostResponse, error)
+	// ListComments answers GET /posts/{post}/comments. Public.
+	//
+	// What readers say, the oldest first
+	ListComments(ctx context.Context, req ListCommentsRequest) (ListCommentsResponse, error)
+	// CreateComment answers POST /posts/{post}/comments. Needs login, or apiKey(comments:write), or
+	// basic(comments:write).
+	//
+	// Say something about a post; for anyone who is signed in
+	CreateComment(ctx context.Context, who gate.Principal, req CreateCommentRequest) (CreateCommentResponse, error)
 }
 
 // Unimplemented answers every operation with 501. Embed it, and add methods as they get written.
@@ -64,6 +76,16 @@ func (Unimplemented) ReplacePost(ctx context.Context, who gate.Principal, req Re
 
 // DeletePost answers 501.
 func (Unimplemented) DeletePost(ctx context.Context, who gate.Principal, req DeletePostRequest) (DeletePostResponse, error) {
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
+}
+
+// ListComments answers 501.
+func (Unimplemented) ListComments(ctx context.Context, req ListCommentsRequest) (ListCommentsResponse, error) {
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
+}
+
+// CreateComment answers 501.
+func (Unimplemented) CreateComment(ctx context.Context, who gate.Principal, req CreateCommentRequest) (CreateCommentResponse, error) {
 	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }
 
@@ -219,3 +241,57 @@ type DeletePost404 struct {
 }
 
 func (DeletePost404) deletePost() {}
+
+// ListCommentsRequest is what GET /posts/{post}/comments takes.
+type ListCommentsRequest struct {
+	// Post is the path parameter post.
+	Post string
+}
+
+// ListCommentsResponse is what GET /posts/{post}/comments answers: ListComments200,
+// ListComments404.
+type ListCommentsResponse interface {
+	listComments()
+}
+
+// ListComments200 answers 200 as application/json. The comments.
+type ListComments200 struct {
+	Body []Comment
+}
+
+func (ListComments200) listComments() {}
+
+// ListComments404 answers 404 as application/problem+json. What went wrong (RFC 9457).
+type ListComments404 struct {
+	Body Problem
+}
+
+func (ListComments404) listComments() {}
+
+// CreateCommentRequest is what POST /posts/{post}/comments takes.
+type CreateCommentRequest struct {
+	// Post is the path parameter post.
+	Post string
+	// Body is the body, application/json.
+	Body NewComment
+}
+
+// CreateCommentResponse is what POST /posts/{post}/comments answers: CreateComment201,
+// CreateComment404.
+type CreateCommentResponse interface {
+	createComment()
+}
+
+// CreateComment201 answers 201 as application/json. The comment as it was made.
+type CreateComment201 struct {
+	Body Comment
+}
+
+func (CreateComment201) createComment() {}
+
+// CreateComment404 answers 404 as application/problem+json. What went wrong (RFC 9457).
+type CreateComment404 struct {
+	Body Problem
+}
+
+func (CreateComment404) createComment() {}

@@ -31,6 +31,21 @@ type Post struct {
 	Published time.Time `json:"published"`
 }
 
+// NewComment is the schema at #/components/schemas/NewComment.
+type NewComment struct {
+	Text string `json:"text"`
+}
+
+// Comment is the schema at #/components/schemas/Comment.
+type Comment struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+
+	// Author The name of who wrote it.
+	Author  string    `json:"author"`
+	Written time.Time `json:"written"`
+}
+
 // Problem is the schema at #/components/schemas/Problem.
 type Problem struct {
 	Title  string  `json:"title"`

@@ -3,7 +3,10 @@
 
 package api
 
-import "github.com/gatewright/gatewright/runtime/gate"
+import (
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/login"
+)
 
 // listPosts is public.
 var listPosts = gate.Operation{
@@ -12,37 +15,65 @@ var listPosts = gate.Operation{
 	Policy:  gate.Public(),
 }
 
-// createPost is open to apiKey(posts:write) or basic(posts:write).
+// createPost is open to login(posts:write), or apiKey(posts:write), or basic(posts:write).
 var createPost = gate.Operation{
 	ID:      "createPost",
 	Pattern: "POST /posts",
-	Policy: gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}}).
+	Policy: gate.Require(gate.Need{Scheme: "login", Scopes: []string{"posts:write"}}).
+		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}})).
 		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})),
 }
 
-// getPost is open to apiKey, or basic, or anyone who presents nothing.
+// getPost is open to login, or apiKey, or basic, or anyone who presents nothing.
 var getPost = gate.Operation{
 	ID:      "getPost",
 	Pattern: "GET /posts/{post}",
 	Policy: gate.Anonymous().
+		Or(gate.Require(gate.Need{Scheme: "login"})).
 		Or(gate.Require(gate.Need{Scheme: "apiKey"})).
 		Or(gate.Require(gate.Need{Scheme: "basic"})),
 }
 
-// replacePost is open to apiKey(posts:write) or basic(posts:write).
+// replacePost is open to login(posts:write), or login(posts:edit), or apiKey(posts:write), or
+// apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
 var replacePost = gate.Operation{
 	ID:      "replacePost",
 	Pattern: "PUT /posts/{post}",
-	Policy: gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}}).
-		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})),
+	Policy: gate.Require(gate.Need{Scheme: "login", Scopes: []string{"posts:write"}}).
+		Or(gate.Require(gate.Need{Scheme: "login", Scopes: []string{"posts:edit"}})).
+		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}})).
+		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:edit"}})).
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})).
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:edit"}})),
 }
 
-// deletePost is open to apiKey(posts:write) or basic(posts:write).
+// deletePost is open to login(posts:write), or login(posts:edit), or apiKey(posts:write), or
+// apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
 var deletePost = gate.Operation{
 	ID:      "deletePost",
 	Pattern: "DELETE /posts/{post}",
-	Policy: gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}}).
-		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})),
+	Policy: gate.Require(gate.Need{Scheme: "login", Scopes: []string{"posts:write"}}).
+		Or(gate.Require(gate.Need{Scheme: "login", Scopes: []string{"posts:edit"}})).
+		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}})).
+		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:edit"}})).
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})).
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:edit"}})),
+}
+
+// listComments is public.
+var listComments = gate.Operation{
+	ID:      "listComments",
+	Pattern: "GET /posts/{post}/comments",
+	Policy:  gate.Public(),
+}
+
+// createComment is open to login, or apiKey(comments:write), or basic(comments:write).
+var createComment = gate.Operation{
+	ID:      "createComment",
+	Pattern: "POST /posts/{post}/comments",
+	Policy: gate.Require(gate.Need{Scheme: "login"}).
+		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"comments:write"}})).
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"comments:write"}})),
 }
 
 // operations are all operations of the document, in its order.
@@ -52,17 +83,33 @@ var operations = []*gate.Operation{
 	&getPost,
 	&replacePost,
 	&deletePost,
+	&listComments,
+	&createComment,
 }
 
 // securitySchemes are the document's security schemes, and where the credential of each lies.
 var securitySchemes = []gate.Scheme{
+	{Name: "login", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
 	{Name: "apiKey", Places: []gate.Place{{In: gate.InAuthorization, Name: "apikey"}}},
 	{Name: "basic", Places: []gate.Place{{In: gate.InAuthorization, Name: "basic"}}},
+}
+
+// loginSchemes are those that a session from a login meets, and what the document says of the provider.
+var loginSchemes = []login.Scheme{
+	{
+		Name:      "login",
+		Places:    []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InCookie, Name: "__Host-Http-session"}},
+		OpenIDURL: "https://id.example/.well-known/openid-configuration",
+		Scopes:    []string{"posts:edit", "posts:write"},
+	},
 }
 
 // Schemes are what verifies the credentials of each security scheme. None may be nil: a scheme without a
 // verifier is gate.Refuse, which lets nobody in.
 type Schemes struct {
+	// Login verifies login: a session from a login (/auth/login) in cookie __Host-Http-session. A
+	// person who has signed in. Which provider that is at stands in server.yaml.
+	Login gate.Authenticator
 	// APIKey verifies apiKey: an API key of this server in Authorization: apikey. An API key:
 	// `Authorization: apikey KEY`.
 	APIKey gate.Authenticator
@@ -74,6 +121,7 @@ type Schemes struct {
 // byName gives the authenticators under the document's names for their schemes.
 func (s Schemes) byName() map[string]gate.Authenticator {
 	return map[string]gate.Authenticator{
+		"login":  s.Login,
 		"apiKey": s.APIKey,
 		"basic":  s.Basic,
 	}

@@ -17,6 +17,7 @@ import (
 func TestSecurity(t *testing.T) {
 	gatetest.Run(t, gatetest.API{
 		Schemes: []gatetest.Scheme{
+			{Name: "login", Verifier: "session", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
 			{Name: "apiKey", Verifier: "apikey", Places: []gate.Place{{In: gate.InAuthorization, Name: "apikey"}}},
 			{Name: "basic", Verifier: "apikey", Places: []gate.Place{{In: gate.InAuthorization, Name: "basic"}}},
 		},
@@ -24,21 +25,27 @@ func TestSecurity(t *testing.T) {
 			{ID: "listPosts", Method: "GET", Path: "/posts", Public: true,
 				Sample: gatetest.Request{Path: "/posts"},
 				Wrong:  gatetest.Request{Path: "/posts", Query: "limit=x"}},
-			{ID: "createPost", Method: "POST", Path: "/posts", Alternatives: [][]gatetest.Need{{{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}, HasBody: true,
+			{ID: "createPost", Method: "POST", Path: "/posts", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}, HasBody: true,
 				Sample: gatetest.Request{Path: "/posts", ContentType: "application/json", Body: `{"title":"example","text":"example"}`, Def: "NewPost"}},
-			{ID: "getPost", Method: "GET", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{}, {{Scheme: "apiKey"}}, {{Scheme: "basic"}}},
+			{ID: "getPost", Method: "GET", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{}, {{Scheme: "login"}}, {{Scheme: "apiKey"}}, {{Scheme: "basic"}}},
 				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab"},
 				Wrong:  gatetest.Request{Path: "/posts/x"}},
-			{ID: "replacePost", Method: "PUT", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}, HasBody: true,
+			{ID: "replacePost", Method: "PUT", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "login", Scopes: []string{"posts:edit"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:edit"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:edit"}}}}, HasBody: true,
 				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab", ContentType: "application/json", Body: `{"title":"example","text":"example"}`, Def: "NewPost"}},
-			{ID: "deletePost", Method: "DELETE", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}},
+			{ID: "deletePost", Method: "DELETE", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "login", Scopes: []string{"posts:edit"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:edit"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:edit"}}}},
 				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab"},
 				Wrong:  gatetest.Request{Path: "/posts/x"}},
+			{ID: "listComments", Method: "GET", Path: "/posts/{post}/comments", Public: true,
+				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab/comments"},
+				Wrong:  gatetest.Request{Path: "/posts/x/comments"}},
+			{ID: "createComment", Method: "POST", Path: "/posts/{post}/comments", Alternatives: [][]gatetest.Need{{{Scheme: "login"}}, {{Scheme: "apiKey", Scopes: []string{"comments:write"}}}, {{Scheme: "basic", Scopes: []string{"comments:write"}}}}, HasBody: true,
+				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab/comments", ContentType: "application/json", Body: `{"text":"example"}`, Def: "NewComment"}},
 		},
 		Declared: securitySchemes,
 		Checks:   requestSchemas,
 		New: func(auth map[string]gate.Authenticator, called func(operation string, who *gate.Principal)) (http.Handler, error) {
 			return New(recorder{called}, Schemes{
+				Login:  auth["login"],
 				APIKey: auth["apiKey"],
 				Basic:  auth["basic"],
 			})
@@ -73,5 +80,15 @@ func (r recorder) ReplacePost(_ context.Context, who gate.Principal, _ ReplacePo
 
 func (r recorder) DeletePost(_ context.Context, who gate.Principal, _ DeletePostRequest) (DeletePostResponse, error) {
 	r.called("deletePost", &who)
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
+}
+
+func (r recorder) ListComments(context.Context, ListCommentsRequest) (ListCommentsResponse, error) {
+	r.called("listComments", nil)
+	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
+}
+
+func (r recorder) CreateComment(_ context.Context, who gate.Principal, _ CreateCommentRequest) (CreateCommentResponse, error) {
+	r.called("createComment", &who)
 	return nil, problem.New(http.StatusNotImplemented, "not_implemented", "Not implemented.")
 }

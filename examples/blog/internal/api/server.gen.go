@@ -12,10 +12,13 @@ import (
 	"github.com/gatewright/gatewright/runtime/codec"
 	"github.com/gatewright/gatewright/runtime/config"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/login"
 	"github.com/gatewright/gatewright/runtime/problem"
 	"github.com/gatewright/gatewright/runtime/route"
 	"github.com/gatewright/gatewright/runtime/schema"
+	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/serve"
+	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 )
 
@@ -26,8 +29,10 @@ const _ = gate.IsAtLeastVersion0_2
 const requestSchemas = "" +
 	`{"$schema":"https://json-schema.org/draft/2020-12/schema","$defs":{` +
 	`"GetPostPost":{"type":"string","pattern":"^[a-z0-9]{8,32}$"},` +
+	`"ListCommentsPost":{"type":"string","pattern":"^[a-z0-9]{8,32}$"},` +
 	`"ListPostsLimit":{"type":"integer","minimum":1,"maximum":100},` +
 	`"ListPostsTag":{"type":"array","items":{"$ref":"#/$defs/Tag"},"maxItems":10},` +
+	`"NewComment":{"type":"object","required":["text"],"additionalProperties":false,"properties":{"text":{"type":"string","minLength":1,"maxLength":2000}}},` +
 	`"NewPost":{"type":"object","required":["title","text"],"additionalProperties":false,"properties":{"title":{"type":"string","minLength":1,"maxLength":200},"text":{"type":"string","maxLength":100000},"tags":{"type":"array","items":{"$ref":"#/$defs/Tag"},"maxItems":10},"draft":{"type":"boolean"}}},` +
 	`"Tag":{"type":"string","pattern":"^[a-z][a-z0-9-]*$","maxLength":30}` +
 	`}}`
@@ -56,6 +61,8 @@ func New(svc Service, schemes Schemes) (http.Handler, error) {
 		{Operation: &getPost, Handle: s.getPost},
 		{Operation: &replacePost, Handle: s.replacePost},
 		{Operation: &deletePost, Handle: s.deletePost},
+		{Operation: &listComments, Handle: s.listComments},
+		{Operation: &createComment, Handle: s.createComment},
 	})
 	if err != nil {
 		return nil, err
@@ -76,6 +83,7 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		return err
 	}
 	defer stores.Close()
+	defer store.KeepSwept(stores)()
 	keys, err := apikey.New(apikey.Config{
 		Store:       stores.Keys(),
 		Users:       stores.Users(),
@@ -85,6 +93,41 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	})
 	if err != nil {
 		return err
+	}
+	ring, err := secret.NewRing(cfg.Secrets...)
+	if err != nil {
+		return err
+	}
+	sessions, err := session.New(session.Config{
+		Kind:        session.Kind(cfg.Sessions.Kind),
+		Cookie:      "__Host-Http-session",
+		Idle:        cfg.Sessions.Idle,
+		Absolute:    cfg.Sessions.Absolute,
+		Store:       stores.Sessions(),
+		Revocations: stores.Revocations(),
+		Users:       stores.Users(),
+		Ring:        ring,
+	})
+	if err != nil {
+		return err
+	}
+	logins, err := login.New(login.Config{
+		PublicURL: cfg.PublicURL,
+		Providers: cfg.Providers,
+		Bindings:  cfg.Schemes,
+		Schemes:   loginSchemes,
+		Sessions:  sessions,
+		Users:     stores.Users(),
+		Marks:     stores.Marks(),
+		Locks:     stores.Locks(),
+		Ring:      ring,
+		SignIn:    cfg.SignIn,
+	})
+	if err != nil {
+		return err
+	}
+	if schemes.Login == nil {
+		schemes.Login = logins.Scheme("login")
 	}
 	if schemes.APIKey == nil {
 		schemes.APIKey = keys.Scheme("apiKey", gate.Place{In: gate.InAuthorization, Name: "apikey"})
@@ -97,11 +140,17 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 			return err
 		}
 	}
+	if err := logins.Open(ctx); err != nil {
+		return err
+	}
 	handler, err := New(svc, schemes)
 	if err != nil {
 		return err
 	}
-	return serve.Run(ctx, cfg, handler, serve.Check{Name: "store", Func: stores.Check})
+	return serve.Run(ctx, cfg, logins.Handler(handler),
+		serve.Check{Name: "store", Func: stores.Check},
+		serve.Check{Name: "providers", Func: logins.Check},
+	)
 }
 
 // A server answers the document's operations by asking the application.
@@ -274,6 +323,73 @@ func (s *server) deletePost(w http.ResponseWriter, r *http.Request, vars route.V
 		case DeletePost403:
 			err = codec.WriteJSON(w, r, http.StatusForbidden, "application/problem+json", res.Body)
 		case DeletePost404:
+			err = codec.WriteJSON(w, r, http.StatusNotFound, "application/problem+json", res.Body)
+		default:
+			err = codec.UnknownResult(res)
+		}
+	}
+	if err != nil {
+		problem.Write(w, r, err)
+	}
+}
+
+func (s *server) listComments(w http.ResponseWriter, r *http.Request, vars route.Vars, who *gate.Principal) {
+	var req ListCommentsRequest
+	in := codec.New(w, r, vars, s.checks)
+	in.Param(codec.Param{
+		Name:     "post",
+		In:       codec.Path,
+		Required: true,
+		Style:    "simple",
+		Shape:    codec.Shape{Types: []string{"string"}},
+		Def:      "ListCommentsPost",
+	}, &req.Post)
+	in.Accept("application/json")
+	if err := in.Err(); err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	res, err := s.svc.ListComments(r.Context(), req)
+	if err == nil {
+		switch res := res.(type) {
+		case ListComments200:
+			err = codec.WriteJSON(w, r, http.StatusOK, "application/json", res.Body)
+		case ListComments404:
+			err = codec.WriteJSON(w, r, http.StatusNotFound, "application/problem+json", res.Body)
+		default:
+			err = codec.UnknownResult(res)
+		}
+	}
+	if err != nil {
+		problem.Write(w, r, err)
+	}
+}
+
+func (s *server) createComment(w http.ResponseWriter, r *http.Request, vars route.Vars, who *gate.Principal) {
+	var req CreateCommentRequest
+	in := codec.New(w, r, vars, s.checks)
+	in.Param(codec.Param{
+		Name:     "post",
+		In:       codec.Path,
+		Required: true,
+		Style:    "simple",
+		Shape:    codec.Shape{Types: []string{"string"}},
+		Def:      "ListCommentsPost",
+	}, &req.Post)
+	in.Body(codec.Body{Required: true, Contents: []codec.Content{
+		{MediaType: "application/json", Kind: codec.JSON, Def: "NewComment", Into: &req.Body},
+	}})
+	in.Accept("application/json")
+	if err := in.Err(); err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	res, err := s.svc.CreateComment(r.Context(), *who, req)
+	if err == nil {
+		switch res := res.(type) {
+		case CreateComment201:
+			err = codec.WriteJSON(w, r, http.StatusCreated, "application/json", res.Body)
+		case CreateComment404:
 			err = codec.WriteJSON(w, r, http.StatusNotFound, "application/problem+json", res.Body)
 		default:
 			err = codec.UnknownResult(res)
