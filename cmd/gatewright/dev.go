@@ -2,30 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gatewright/gatewright/generator"
 	"github.com/gatewright/gatewright/generator/model"
-	"github.com/gatewright/gatewright/runtime/apikey"
-	"github.com/gatewright/gatewright/runtime/config"
-	"github.com/gatewright/gatewright/runtime/secret"
+	"github.com/gatewright/gatewright/internal/devidp"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
-	"github.com/gatewright/gatewright/runtime/user"
 )
 
 // devPort is where development serves if nothing else does.
@@ -39,7 +28,14 @@ func devCommand() *cobra.Command {
 made for the document DOC, and serves it on https://localhost:8443 with a
 certificate of this machine's development authority, a SQLite store and a fresh
 test key. Operations that nobody has written yet answer 501, those whose
-scheme has no verifier 503.
+scheme has no verifier 503. Where the document has a login, people sign in at
+an identity provider for development: a page of users to pick from, those of
+dev: users: in gatewright.yaml or else two, one with all scopes and one with
+none.
+
+A change of the document, of gatewright.yaml or of a Go file is built and
+served in place of the old server, which goes on serving where there is a
+mistake.
 
 -trust adds the development authority to the system's trusted ones, -untrust
 takes it out again.`,
@@ -102,244 +98,142 @@ type developer struct {
 	portChosen     bool
 	stdout, stderr io.Writer
 
-	dir   string // the project
-	state string // what development keeps for it: store, secret, binary
+	doc        string // the document alone that a project is made for; else empty
+	undeclared string // what that project says of operations without a statement
+	dir        string // the project
+	state      string // what development keeps for it: store, secret, binaries
+
+	turn     int // of the version that serves: 0 or 1
+	key      testKey
+	provider *devidp.Provider // nil where nobody has to sign in
+	running  sync.WaitGroup   // the provider
 }
 
 func (d *developer) run(ctx context.Context, path, undeclared string) error {
-	if err := d.project(ctx, path, undeclared); err != nil {
+	if err := d.find(path, undeclared); err != nil {
 		return err
 	}
-	settingsPath := filepath.Join(d.dir, generator.SettingsFile)
-	if err := generate(ctx, settingsPath, false, "text", d.stderr, d.stderr); err != nil {
-		return err
-	}
-	settings, dir, err := settingsFile(settingsPath)
+	held, err := d.listen()
 	if err != nil {
 		return err
 	}
-	res, err := generator.Analyze(ctx, generator.Config{Dir: dir, Settings: settings})
+	defer held.Close()
+	d.port = held.Addr().(*net.TCPAddr).Port
+	ctx, cancel := context.WithCancel(ctx)
+	defer d.running.Wait()
+	defer cancel()
+
+	watched, err := newWatcher(d.tree(), d.stderr)
 	if err != nil {
 		return err
 	}
-	binary, err := d.build(ctx)
+	defer watched.close()
+	v, err := d.prepare(ctx, watched)
 	if err != nil {
 		return err
 	}
-	port, err := d.listenPort()
+	_ = held.Close() // the server takes the port from here
+	s, err := d.start(ctx, v)
+	if ctx.Err() != nil {
+		return nil // asked to
+	}
 	if err != nil {
 		return err
 	}
-	file, err := d.configure(port)
-	if err != nil {
-		return err
-	}
-	key, err := d.testKey(ctx, res.API, file, port)
-	if err != nil {
-		return err
-	}
-	return d.serve(ctx, binary, file, port, func() { d.introduce(res.API, port, key) })
+	d.turn = v.turn
+	d.introduce(v.api)
+	return d.follow(ctx, watched, v, s)
 }
 
-// project finds the project's folder, or makes one for a document alone.
-func (d *developer) project(ctx context.Context, path, undeclared string) error {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(abs); err != nil {
-		return usage("dev takes a folder with a %s or an OpenAPI document: %w", generator.SettingsFile, err)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256([]byte(abs))
-	name := folderName(strings.TrimSuffix(filepath.Base(abs), filepath.Ext(abs)))
-	d.state = filepath.Join(cache, "gatewright", "dev", name+"-"+hex.EncodeToString(sum[:6]))
-	if err := os.MkdirAll(d.state, 0o700); err != nil {
-		return err
-	}
-	if isDir(abs) {
-		d.dir = abs
-		if undeclared != "" {
-			return usage("-undeclared goes with a document; a project says it in %s", generator.SettingsFile)
-		}
-		return nil
-	}
-	// What stands in a project made earlier is derived from the document
-	// alone, so it is made anew rather than brought up to date.
-	d.dir = filepath.Join(d.state, name)
-	if err := os.RemoveAll(d.dir); err != nil {
-		return err
-	}
-	if undeclared == "" {
-		undeclared = "error"
-	}
-	in := initializer{doc: abs, dir: d.dir, undeclared: undeclared, format: "text", stdout: io.Discard, stderr: d.stderr}
-	_, err = in.make(ctx)
-	return err
-}
-
-func (d *developer) build(ctx context.Context) (string, error) {
-	binary := filepath.Join(d.state, "server")
-	if runtime.GOOS == "windows" {
-		binary += ".exe"
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
-	cmd.Dir = d.dir
-	cmd.Stdout, cmd.Stderr = d.stderr, d.stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("go build in %s: %w", d.dir, err)
-	}
-	return binary, nil
-}
-
-// listenPort returns the port to serve on: another one where the usual one is
-// taken, the one asked for or none.
-func (d *developer) listenPort() (int, error) {
+// listen takes the port to serve on: another one where the usual one is taken,
+// the one asked for or none. It is held until there is a server.
+func (d *developer) listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)))
-	if err != nil && d.portChosen {
-		return 0, err
-	}
-	if err != nil {
+	if err != nil && !d.portChosen {
 		fmt.Fprintf(d.stderr, "port %d is taken (%v); serving on another\n", d.port, err)
-		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return 0, err
-		}
+		l, err = net.Listen("tcp", "127.0.0.1:0")
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	return l, err
 }
 
-// configure writes the configuration that development serves with, and the
-// secret beside it.
-func (d *developer) configure(port int) (string, error) {
-	secretFile := filepath.Join(d.state, "server.secret")
-	if !exists(secretFile) {
-		if err := os.WriteFile(secretFile, []byte(secret.Random(32).Reveal()+"\n"), 0o600); err != nil {
-			return "", err
-		}
-	}
-	text := fmt.Sprintf("public_url: https://localhost:%d\nlisten: 127.0.0.1:%d\ntls: {dev: true}\n"+
-		"secret_file: server.secret\nstore: sqlite:dev.db\nenvironment: test\n", port, port)
-	// A run beside this one has a file of its own, and shares the rest.
-	file := filepath.Join(d.state, fmt.Sprintf("dev-%d.yaml", port))
-	return file, os.WriteFile(file, []byte(text), 0o600)
-}
-
-// testKey makes a key that may do everything the document knows, and revokes
-// the one of the last run on the same port: a run beside this one keeps its
-// own. It is empty where no scheme takes keys.
-func (d *developer) testKey(ctx context.Context, api *model.API, file string, port int) (string, error) {
-	keyLabel := fmt.Sprintf("made by gatewright dev on port %d", port)
-	schemes, scopes := keySchemes(api)
-	if len(schemes) == 0 {
-		return "", nil
-	}
-	cfg, err := config.Load([]string{"-config", file}, func(string) string { return "" })
-	if err != nil {
-		return "", err
-	}
-	ring, err := openKeyring(ctx, api, cfg, slog.New(slog.DiscardHandler)) // the key is shown below
-	if err != nil {
-		return "", err
-	}
-	defer ring.stores.Close()
-	rec, err := ring.users.Ensure(ctx, user.Local, "developer", user.Profile{Name: "developer"})
-	if err != nil {
-		return "", err
-	}
-	owner := apikey.Owner{User: rec.ID}
-	old, err := ring.keys.List(ctx, apikey.Query{Owner: owner, Limit: 1000})
-	if err != nil {
-		return "", err
-	}
-	for _, rec := range old {
-		if rec.Label == keyLabel && rec.Revoked.IsZero() {
-			if err := ring.keys.Revoke(ctx, rec.ID); err != nil {
-				return "", err
-			}
-		}
-	}
-	key, _, err := ring.keys.Create(ctx, apikey.CreateRequest{
-		Owner: owner, Label: keyLabel, Scopes: union(scopes), Expires: time.Now().Add(30 * 24 * time.Hour),
-	})
-	if err != nil {
-		return "", err
-	}
-	return key.Reveal(), nil
-}
-
-// serve runs the server until ctx is done, and calls ready when it answers.
-func (d *developer) serve(ctx context.Context, binary, file string, port int, ready func()) error {
-	cmd := exec.CommandContext(ctx, binary, "-config", file)
-	cmd.Dir = d.dir
-	cmd.Env = append(environ(), "GATEWRIGHT_DEV=true")
-	cmd.Stdout, cmd.Stderr = d.stdout, d.stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 15 * time.Second // for requests that are still running
-	endWithParent(cmd)
-	// Linux binds that to the thread that starts the server, so it is kept.
-	ended := make(chan error, 1)
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			ended <- cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
-		return err
-	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+// follow serves what the author changes until ctx is done. s runs v.
+func (d *developer) follow(ctx context.Context, watched *watcher, v *version, s *child) error {
 	for {
 		select {
-		case err := <-ended:
-			if ctx.Err() != nil {
-				return nil // asked to
+		case <-ctx.Done():
+			s.end(lastGrace)
+			return nil
+		case <-s.ended:
+			select {
+			case <-ctx.Done(): // a terminal's Ctrl-C reaches the server too
+				return nil
+			case <-time.After(200 * time.Millisecond):
 			}
-			if err == nil {
-				err = errors.New("it stopped of itself")
+			fmt.Fprintf(d.stderr, "the server ended, its own words are above: %v; the next change starts it again\n", s.why())
+			s = &child{} // ends no more
+		case <-watched.dirty:
+			changed := watched.changed()
+			if len(changed) == 0 {
+				continue // written by us, or written again as it was
 			}
-			return fmt.Errorf("the server ended, its own words are above: %w", err)
-		case <-time.After(50 * time.Millisecond):
-		}
-		if ready == nil {
-			continue
-		}
-		if conn, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-			_ = conn.Close()
-			ready()
-			ready = nil
+			v, s = d.change(ctx, watched, changed, v, s)
 		}
 	}
 }
 
-// environ is the environment without this program's own settings, which are
-// for the server that the author runs and not for this one.
-func environ() []string {
-	var env []string
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "GATEWRIGHT_") {
-			env = append(env, e)
-		}
+// change builds what was changed and serves it in place of s, which runs v. It
+// returns what serves afterwards.
+func (d *developer) change(ctx context.Context, watched *watcher, changed []string, v *version, s *child) (*version, *child) {
+	began := time.Now()
+	fmt.Fprintf(d.stdout, "%s changed: building\n", strings.Join(changed, ", "))
+	next, err := d.prepare(ctx, watched)
+	if ctx.Err() != nil {
+		return v, s
 	}
-	return env
+	if err != nil {
+		fmt.Fprintf(d.stderr, "%v\nnot served: %s\n", err, goesOn(s))
+		return v, s
+	}
+	s.end(changeGrace)
+	now, err := d.start(ctx, next)
+	if err == nil {
+		fmt.Fprintf(d.stdout, "served after %.1fs: %s\n", time.Since(began).Seconds(), d.url())
+		d.tellKey()
+		d.turn = next.turn
+		return next, now
+	}
+	if ctx.Err() != nil {
+		return v, &child{}
+	}
+	fmt.Fprintf(d.stderr, "%v\n", err)
+	if now, err = d.start(ctx, v); err != nil {
+		fmt.Fprintf(d.stderr, "%v\nnothing serves; the next change is tried\n", err)
+		return v, &child{}
+	}
+	fmt.Fprintf(d.stderr, "not served: the old server was started again\n")
+	return v, now
 }
+
+func goesOn(s *child) string {
+	if s.ended == nil {
+		return "nothing serves"
+	}
+	return "the old server goes on"
+}
+
+func (d *developer) url() string { return fmt.Sprintf("https://localhost:%d", d.port) }
 
 // introduce prints who may call what, and a line to try it with.
-func (d *developer) introduce(api *model.API, port int, key string) {
-	base := fmt.Sprintf("https://localhost:%d", port)
-	fmt.Fprintf(d.stdout, "\n%s on %s\n\n", printable(api.Title), base)
+func (d *developer) introduce(api *model.API) {
+	fmt.Fprintf(d.stdout, "\n%s on %s\n\n", printable(api.Title), d.url())
 	_ = explain(d.stdout, "text", api, api.Operations, false)
-	if key != "" {
-		fmt.Fprintf(d.stdout, "\nA test key, good until the next start on this port:\n  %s\n", key)
+	if d.key.text != "" {
+		fmt.Fprintf(d.stdout, "\nA test key, good until the next start on this port:\n  %s\n", d.key.text)
+		d.key.told = true
 	}
-	if line := curlLine(api, base, d.ca.CertFile(), key); line != "" {
+	d.introduceUsers(api)
+	if line := curlLine(api, d.url(), d.ca.CertFile(), d.key.text); line != "" {
 		fmt.Fprintf(d.stdout, "\nTry it:\n  %s\n", line)
 	}
-	fmt.Fprintf(d.stdout, "\nCtrl-C ends it.\n\n")
+	fmt.Fprintf(d.stdout, "\nChanges of the document, of gatewright.yaml and of Go files are built and served.\nCtrl-C ends it.\n\n")
 }

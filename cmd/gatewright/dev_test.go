@@ -20,13 +20,19 @@ type session struct {
 	cmd   *exec.Cmd
 	ended chan error
 
-	mu  sync.Mutex
-	out bytes.Buffer
+	mu   sync.Mutex
+	out  bytes.Buffer
+	more chan struct{} // out has grown
+	read int           // of out, by await
 }
 
 func (s *session) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
 	return s.out.Write(p)
 }
 
@@ -39,7 +45,7 @@ func (s *session) text() string {
 // startDev starts dev and waits until it has introduced itself.
 func startDev(t *testing.T, home string, args ...string) *session {
 	t.Helper()
-	s := &session{ended: make(chan error, 1)}
+	s := &session{ended: make(chan error, 1), more: make(chan struct{}, 1)}
 	s.cmd = exec.Command(os.Args[0], append([]string{"dev"}, args...)...)
 	s.cmd.Dir = home // nothing of the checkout is written to
 	s.cmd.Env = append(os.Environ(), append(goEnv(t), "GWTEST_RUN=1", "HOME="+home,
@@ -50,19 +56,30 @@ func startDev(t *testing.T, home string, args ...string) *session {
 		t.Fatal(err)
 	}
 	go func() { s.ended <- s.cmd.Wait() }()
-	for range 1200 {
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // of a test that failed before stop
+	s.await(t, "Ctrl-C ends it")
+	return s
+}
+
+// await waits until dev has printed want, after what the last await waited
+// for, and returns what it printed up to there.
+func (s *session) await(t *testing.T, want string) string {
+	t.Helper()
+	late := time.After(5 * time.Minute)
+	for {
+		text := s.text()[s.read:]
+		if i := strings.Index(text, want); i >= 0 {
+			s.read += i + len(want)
+			return text[:i+len(want)]
+		}
 		select {
+		case <-s.more:
 		case err := <-s.ended:
 			t.Fatalf("dev ended: %v\n%s", err, s.text())
-		case <-time.After(100 * time.Millisecond):
-		}
-		if strings.Contains(s.text(), "Ctrl-C ends it") {
-			return s
+		case <-late:
+			t.Fatalf("dev does not print %q\n%s", want, s.text())
 		}
 	}
-	_ = s.cmd.Process.Kill()
-	t.Fatalf("dev does not get ready\n%s", s.text())
-	return nil
 }
 
 // stop ends dev as Ctrl-C does.
@@ -140,12 +157,12 @@ func TestDevDocument(t *testing.T) {
 info: {title: Things, version: "1"}
 paths:
   /things: {get: {operationId: read, security: [{key: []}], responses: {'200': {description: ok}}}}
-  /mine: {get: {operationId: mine, security: [{login: []}], responses: {'200': {description: ok}}}}
-  /both: {get: {operationId: both, security: [{login: []}, {key: []}], responses: {'200': {description: ok}}}}
+  /mine: {get: {operationId: mine, security: [{token: []}], responses: {'200': {description: ok}}}}
+  /both: {get: {operationId: both, security: [{token: []}, {key: []}], responses: {'200': {description: ok}}}}
 components:
   securitySchemes:
     key: {type: apiKey, in: header, name: X-API-Key}
-    login: {type: openIdConnect, openIdConnectUrl: 'https://id.example/.well-known/openid-configuration'}
+    token: {type: http, scheme: bearer, bearerFormat: JWT}
 `
 	if err := os.WriteFile(doc, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
