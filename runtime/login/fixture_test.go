@@ -58,6 +58,7 @@ type option struct {
 	store   store.Stores // shared with another app
 	ring    *secret.Ring
 	noOpen  bool
+	server  func(*httptest.Server) // before it starts
 }
 
 // newApp starts an app that people sign in to at providers.
@@ -83,6 +84,9 @@ func newApp(t *testing.T, o option, providers ...provider.Config) *app {
 	logger := slog.New(slog.NewTextHandler(a.log, nil))
 	a.server = httptest.NewUnstartedServer(nil)
 	a.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	if o.server != nil {
+		o.server(a.server)
+	}
 	a.url = "https://" + a.server.Listener.Addr().String()
 	stores := mayFail{a.stores, &a.down}
 	scfg := session.Config{

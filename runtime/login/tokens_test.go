@@ -1,6 +1,8 @@
 package login_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -48,30 +50,7 @@ func TestRefresh(t *testing.T) {
 	for _, a := range []*app{one, two} {
 		a.offset.Store(int64(6 * time.Minute))
 	}
-	cookie := b.cookie(session.DefaultCookie)
-	var mu sync.Mutex
-	answers := make(map[string]int)
-	var wait sync.WaitGroup
-	for i := range 20 {
-		wait.Go(func() {
-			a := []*app{one, two}[i%2]
-			req, _ := http.NewRequest(http.MethodGet, a.url+"/token", nil)
-			req.AddCookie(&http.Cookie{Name: session.DefaultCookie, Value: cookie})
-			client := a.server.Client()
-			res, err := client.Do(req)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer res.Body.Close()
-			buf := make([]byte, 4096)
-			n, _ := res.Body.Read(buf)
-			mu.Lock()
-			answers[res.Status+" "+string(buf[:n])]++
-			mu.Unlock()
-		})
-	}
-	wait.Wait()
+	answers := tokensAtOnce(t, b.cookie(session.DefaultCookie), one, two)
 	if len(answers) != 1 || idp.Grants("refresh_token") != 1 || idp.RefreshReuses() != 0 {
 		t.Errorf("20 requests: %v, with %d refreshes and %d reuses", answers, idp.Grants("refresh_token"), idp.RefreshReuses())
 	}
@@ -87,6 +66,44 @@ func TestRefresh(t *testing.T) {
 	if v := b.call("/token"); v.status != 200 || idp.Grants("refresh_token") != 2 || idp.RefreshReuses() != 0 {
 		t.Errorf("the second refresh = %d %s", v.status, v.body)
 	}
+}
+
+// tokensAtOnce asks apps for the access token 20 times and counts the answers.
+func tokensAtOnce(t *testing.T, cookie string, apps ...*app) map[string]int {
+	t.Helper()
+	var (
+		mu      sync.Mutex
+		wait    sync.WaitGroup
+		answers = make(map[string]int)
+	)
+	for i := range 20 {
+		wait.Go(func() {
+			a := apps[i%len(apps)]
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/token", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.AddCookie(&http.Cookie{Name: session.DefaultCookie, Value: cookie})
+			res, err := a.server.Client().Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			body, err := io.ReadAll(res.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[res.Status+" "+string(body)]++
+		})
+	}
+	wait.Wait()
+	return answers
 }
 
 func userOf(t *testing.T, b *browser) string {
