@@ -61,6 +61,9 @@ func TestArrows(t *testing.T) {
 		module + "/generator/emit":       {"generator", "cmd/gatewright"},
 		module + "/generator/types":      {"generator"},
 		module + "/generator/bundle":     {"generator"},
+		module + "/internal/devidp":      {"cmd/gatewright"},
+		"github.com/zitadel/oidc":        {"internal/devidp"},
+		"github.com/fsnotify/fsnotify":   {"cmd/gatewright"},
 		module + "/internal/testenv":     {"internal/testenv/browser"},
 		"github.com/chromedp":            {"internal/testenv/browser"},
 	}
@@ -115,6 +118,7 @@ func TestServerLinks(t *testing.T) {
 		for _, not := range []string{
 			module + "/generator", module + "/templates", module + "/cmd", module + "/runtime/gatetest",
 			"github.com/getkin", "github.com/oapi-codegen", "github.com/dave/jennifer", "github.com/spf13/cobra",
+			module + "/internal/devidp", "github.com/zitadel", "github.com/fsnotify",
 			"golang.org/x/tools", "testing",
 		} {
 			if dep == not || strings.HasPrefix(dep, not+"/") {
