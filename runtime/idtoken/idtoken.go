@@ -28,8 +28,10 @@ import (
 var ErrInvalid = errors.New("idtoken: invalid")
 
 const (
-	maxAge  = 24 * time.Hour // since a token was issued
-	maxText = 255            // bytes of sub, sid and jti; Core, section 2, has it for sub
+	// maxAge is how long ago an ID token may have been issued: it comes
+	// straight from the token endpoint. Some providers say five minutes less.
+	maxAge  = 10 * time.Minute
+	maxText = 255 // bytes of sub, sid and jti; Core, section 2, has it for sub
 )
 
 // tenant stands in the issuer of Entra's multi-tenant applications for the

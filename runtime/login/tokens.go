@@ -209,12 +209,30 @@ func (l *Login) refreshOnce(ctx context.Context, kept tokens, sess session.Sessi
 	if err != nil {
 		return tokens{}, err
 	}
-	if err := l.cfg.Sessions.SaveTokens(ctx, sess.ID, packed, scopes); errors.Is(err, session.ErrNotFound) {
+	err = l.save(ctx, sess.ID, packed, scopes)
+	switch {
+	case errors.Is(err, session.ErrNotFound):
 		return tokens{}, ended()
-	} else if err != nil {
+	case err != nil:
 		return tokens{}, unavailable(err)
 	}
 	return next, nil
+}
+
+// save stores new tokens, and tries more than once: the old ones are spent.
+func (l *Login) save(ctx context.Context, id session.ID, packed []byte, scopes map[string][]string) error {
+	var err error
+	for _, wait := range []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second} {
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(wait):
+		}
+		if err = l.cfg.Sessions.SaveTokens(ctx, id, packed, scopes); err == nil || errors.Is(err, session.ErrNotFound) {
+			return err
+		}
+	}
+	return err
 }
 
 // recheck checks the ID token of a refresh, if there is one: it must speak of

@@ -68,5 +68,6 @@ func (s *scheme) Verify(ctx context.Context, r *http.Request, c gate.Credential)
 	}, nil
 }
 
-// Challenge asks for the cookie: nothing that lies elsewhere is taken.
+// Challenge asks for the cookie, whatever else the scheme could take: no token
+// is taken yet.
 func (s *scheme) Challenge(cause error) string { return s.sessions.place.Challenge(cause) }
