@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,10 @@ func offline(p provider.Config) provider.Config {
 // TestRefresh: twenty requests at once, on two replicas, with a token that is
 // over, lead to one refresh, and all get the new token.
 func TestRefresh(t *testing.T) {
-	idp := gatetest.NewProvider(t, gatetest.ProviderConfig{ExpiresIn: 5 * time.Minute})
+	var passed atomic.Int64 // on the clocks of all
+	idp := gatetest.NewProvider(t, gatetest.ProviderConfig{
+		ExpiresIn: 5 * time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(passed.Load())) },
+	})
 	ring, err := secret.NewRing(secret.Random(32))
 	if err != nil {
 		t.Fatal(err)
@@ -60,9 +64,7 @@ func TestRefresh(t *testing.T) {
 		}
 	}
 	// And again with the rotated one.
-	for _, a := range []*app{one, two} {
-		a.offset.Store(int64(13 * time.Minute))
-	}
+	pass(13 * time.Minute)
 	if v := b.call("/token"); v.status != 200 || idp.Grants("refresh_token") != 2 || idp.RefreshReuses() != 0 {
 		t.Errorf("the second refresh = %d %s", v.status, v.body)
 	}
