@@ -74,7 +74,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"nothing set":       {fetch.Config{}, nil},
 		"authorities":       {fetch.Config{CA: writeFile(t, append(good, good...))}, nil},
-		"no such file":      {fetch.Config{CA: filepath.Join(t.TempDir(), "none.pem")}, []string{"none.pem"}},
+		"no such file":      {fetch.Config{CA: filepath.Join(t.TempDir(), "none.pem")}, []string{"none.pem: no such file"}},
 		"no PEM":            {fetch.Config{CA: writeFile(t, []byte("nothing"))}, []string{"no certificate in"}},
 		"one cannot parse":  {fetch.Config{CA: writeFile(t, append(good, broken...))}, []string{"x509"}},
 		"a key beside":      {fetch.Config{CA: writeFile(t, append(good, key...))}, []string{"more than certificates"}},
@@ -126,6 +126,7 @@ func TestJSON(t *testing.T) {
 		"twice, escaped":     {answer("application/json", `{"name":"Ada","\u006eame":"Bob"}`), "duplicate"},
 		"not UTF-8":          {answer("application/json", "{\"name\":\"\xff\"}"), "UTF-8"},
 		"another type":       {answer("application/json", `{"name":4711}`), "/name"},
+		"number too great":   {answer("application/json", `{"name":"Ada","age":4711}`), "/age"},
 		"more behind":        {answer("application/json", `{"name":"Ada"}{}`), "answer of"},
 		"cut off":            {answer("application/json", `{"name":"Ada"`), "answer of"},
 		"empty":              {answer("application/json", ``), "answer of"},
@@ -133,6 +134,7 @@ func TestJSON(t *testing.T) {
 		"text of JSON":       {answer("text/html", `{"name":"Ada"}`), "did not answer with JSON"},
 		"no type":            {answer("", `{"name":"Ada"}`), "did not answer with JSON"},
 		"two types":          {answer("application/json, text/html", `{"name":"Ada"}`), "did not answer with JSON"},
+		"type not readable":  {answer("application/json; charset", `{"name":"Ada"}`), "did not answer with JSON"},
 		"a signed answer":    {answer("application/jwt", `{"name":"Ada"}`), "did not answer with JSON"},
 		"ends in +json":      {answer("text/x+json", `{"name":"Ada"}`), "did not answer with JSON"},
 		"application alone":  {answer("application/xml", `{"name":"Ada"}`), "did not answer with JSON"},
@@ -169,6 +171,7 @@ func TestJSON(t *testing.T) {
 			}, nil)
 			var got struct {
 				Name string `json:"name"`
+				Age  int8   `json:"age"`
 			}
 			header := http.Header{"authorization": {"Bearer secret"}, "Accept": {"*/*"}}
 			err := fetch.JSON(t.Context(), client, srv.URL+"/path?q=secret", header, &got)
