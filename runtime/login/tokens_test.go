@@ -51,9 +51,12 @@ func TestRefresh(t *testing.T) {
 		t.Error("the provider's token is stored in the clear, or not at all")
 	}
 
-	for _, a := range []*app{one, two} {
-		a.offset.Store(int64(6 * time.Minute))
+	pass := func(d time.Duration) {
+		passed.Store(int64(d))
+		one.offset.Store(int64(d))
+		two.offset.Store(int64(d))
 	}
+	pass(6 * time.Minute)
 	answers := tokensAtOnce(t, b.cookie(session.DefaultCookie), one, two)
 	if len(answers) != 1 || idp.Grants("refresh_token") != 1 || idp.RefreshReuses() != 0 {
 		t.Errorf("20 requests: %v, with %d refreshes and %d reuses", answers, idp.Grants("refresh_token"), idp.RefreshReuses())
