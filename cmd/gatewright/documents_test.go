@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -142,7 +143,8 @@ func (p *project) onFreePort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte(":8443"), []byte(":"+port)), 0o644); err != nil {
+	text = regexp.MustCompile(`(?m)^(public_url: https://localhost|listen: 127\.0\.0\.1):\d+`).ReplaceAll(text, []byte("${1}:"+port))
+	if err := os.WriteFile(file, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return port

@@ -179,7 +179,13 @@ func schemesOf(ops []model.Operation) []string {
 func schemeText(s *model.Scheme) string {
 	var where []string
 	for _, p := range s.Places {
+		if s.Verifier == model.VerifySession && p.In != "cookie" {
+			continue // nothing that lies there is taken yet
+		}
 		where = append(where, strings.TrimSpace(p.In+" "+p.Name))
+	}
+	if s.Verifier == model.VerifySession {
+		return s.Type + ", met by signing in at " + model.AuthPrefix + "/login, which leaves a session in " + strings.Join(where, " or ")
 	}
 	return s.Type + ", checked as " + string(s.Verifier) + ", in " + strings.Join(where, " or ")
 }

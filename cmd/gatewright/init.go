@@ -293,10 +293,13 @@ func (in *initializer) next(project emit.Project) {
 	if in.dir != "." {
 		fmt.Fprintf(in.stdout, "  cd %s\n", in.dir)
 	}
-	unverified := unverifiedSchemes(project.API)
+	logins, unverified := loginNames(project.API), unverifiedSchemes(project.API)
 	serves := "serves on https://localhost:8443"
-	if len(unverified) > 0 {
+	switch {
+	case len(unverified) > 0:
 		serves = "serves, once every scheme has a verifier"
+	case len(logins) > 0:
+		serves = "serves, once people can sign in"
 	}
 	tw := tabwriter.NewWriter(in.stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(tw, "  go test ./...\tasks every operation with every credential state\n")
@@ -304,6 +307,12 @@ func (in *initializer) next(project emit.Project) {
 	fmt.Fprintf(tw, "  go run . -config server.yaml\t%s\n", serves)
 	fmt.Fprintf(tw, "  go tool gatewright explain %s\twho may call what\n", quote(project.Document))
 	_ = tw.Flush()
+	if len(logins) > 0 {
+		fmt.Fprintf(in.stdout, "\nPeople sign in for %s: the server will not start until server.yaml says at which provider,\n"+
+			"under providers. There this server is registered with the redirect URI\n  https://localhost:8443%s/callback/main\n"+
+			"Until then dev brings a provider of its own, with users to pick from.\n",
+			strings.Join(logins, ", "), model.AuthPrefix)
+	}
 	if len(unverified) > 0 {
 		fmt.Fprintf(in.stdout, "\nNothing here verifies %s yet: the server will not start until main.go passes a gate.Authenticator\n"+
 			"for each to %s.RunWith. Until then dev answers 503 where nothing else lets the caller in.\n",
@@ -320,7 +329,18 @@ func (in *initializer) next(project emit.Project) {
 func unverifiedSchemes(api *model.API) []string {
 	var names []string
 	for _, name := range schemesOf(api.Operations) {
-		if api.Scheme(name).Verifier != model.VerifyAPIKey {
+		if v := api.Scheme(name).Verifier; v != model.VerifyAPIKey && v != model.VerifySession {
+			names = append(names, printable(name))
+		}
+	}
+	return names
+}
+
+// loginNames returns the schemes that a login meets and an operation names.
+func loginNames(api *model.API) []string {
+	var names []string
+	for _, name := range schemesOf(api.Operations) {
+		if api.Scheme(name).Verifier == model.VerifySession {
 			names = append(names, printable(name))
 		}
 	}

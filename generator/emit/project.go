@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	"net/url"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -50,7 +52,10 @@ func (p Project) Files() (map[string][]byte, error) {
 		"Binary":           "/" + p.Binary,
 		"UndeclaredPublic": p.UndeclaredPublic,
 		"FetchRemoteRefs":  p.FetchRemoteRefs,
-		"Store":            len(p.API.KeySchemes()) > 0,
+		"Store":            len(p.API.KeySchemes())+len(p.API.LoginSchemes()) > 0,
+		"Keys":             len(p.API.KeySchemes()) > 0,
+		"Providers":        p.providers(),
+		"Callback":         model.AuthPrefix + "/callback/",
 		"Operations":       p.operations(),
 	}
 	names := map[string]string{
@@ -112,6 +117,93 @@ func (p Project) operations() []projectOperation {
 		})
 	}
 	return ops
+}
+
+// A projectProvider is an identity provider as server.yaml.tmpl proposes it.
+type projectProvider struct {
+	Name    string
+	Schemes []string // those it would answer for, as YAML
+	// One of the three says which provider it is.
+	Issuer, Preset, UserURL string
+}
+
+// providers are the identity providers that the document speaks of: one for
+// each issuer and each other authorization endpoint. A cookie is answered by
+// any, so that it has one of its own only where there is no other. None where
+// nobody has to sign in.
+func (p Project) providers() []*projectProvider {
+	var all []*projectProvider
+	by := make(map[string]*projectProvider)
+	var cookies []string
+	for _, s := range p.API.LoginSchemes() {
+		flow := s.Flow("authorizationCode")
+		where := s.OpenIDURL
+		switch {
+		case flow != nil:
+			where = flow.AuthorizationURL
+		case where == "":
+			cookies = append(cookies, yamlText(s.Name))
+			continue
+		}
+		one := by[where]
+		if one == nil {
+			one = &projectProvider{Name: providerName(s.Name, all)}
+			by[where] = one
+			all = append(all, one)
+		}
+		one.Schemes = append(one.Schemes, yamlText(s.Name))
+		one.Issuer, one.Preset, one.UserURL = "", "", ""
+		switch host := hostOf(where); {
+		case flow == nil && host != "":
+			one.Issuer = yamlText(strings.TrimSuffix(where, "/.well-known/openid-configuration"))
+		case flow == nil:
+			one.Issuer = "https://id.example"
+		case host == "github.com":
+			one.Preset = "github"
+		case host != "":
+			one.UserURL = yamlText("https://" + host + "/user")
+		default:
+			one.UserURL = "https://id.example/user"
+		}
+	}
+	if len(all) == 0 && len(cookies) > 0 {
+		all = append(all, &projectProvider{Name: "main", Schemes: cookies, Issuer: "https://id.example"})
+	}
+	return all
+}
+
+// hostOf is the host of an https URL, "" of anything else.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.User != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// providerName makes a name that the configuration takes: the first provider
+// is main, others are called as their scheme.
+func providerName(scheme string, taken []*projectProvider) string {
+	if len(taken) == 0 {
+		return "main"
+	}
+	base := strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		}
+		return '-'
+	}, scheme), "-")
+	if len(base) > 40 || base == "" {
+		base = "provider"
+	}
+	name := base
+	for n := 2; slices.ContainsFunc(taken, func(p *projectProvider) bool { return p.Name == name }); n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	return name
 }
 
 // Stub is the method that service.go lacks for an operation of api, to be pasted.
