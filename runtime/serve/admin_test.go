@@ -28,7 +28,7 @@ func startAdmin(t *testing.T, h http.Handler, checks ...Check) (*running, string
 }
 
 func TestAdmin(t *testing.T) {
-	down := errors.New("store: no route\nto host\r\x1b[2J")
+	down := errors.New("store: no route\nto host\r\x7f\x1b[2J")
 	for _, c := range []struct {
 		name   string
 		checks []Check
@@ -37,7 +37,7 @@ func TestAdmin(t *testing.T) {
 	}{
 		{"no checks", nil, 200, "ok\n"},
 		{"all well", []Check{{"store", okay}, {"login", okay}}, 200, "store: ok\nlogin: ok\n"},
-		{"one fails", []Check{{"store", okay}, {"login", func(context.Context) error { return down }}}, 503, "store: ok\nlogin: store: no route; to host  [2J\n"},
+		{"one fails", []Check{{"store", okay}, {"login", func(context.Context) error { return down }}}, 503, "store: ok\nlogin: store: no route; to host   [2J\n"},
 		{"one panics", []Check{{"store", func(context.Context) error { panic("hidden") }}, {"login", okay}}, 503, "store: panicked, see the log\nlogin: ok\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
