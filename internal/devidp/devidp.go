@@ -213,7 +213,7 @@ func (p *Provider) Serve(ctx context.Context) error {
 	if err := server.Shutdown(grace); err != nil {
 		_ = server.Close()
 	}
-	<-ended // it may have had to begin first; the listener is closed then
+	<-ended        // it may have had to begin first; the listener is closed then
 	p.calls.Wait() // bounded by callTime
 	return nil
 }

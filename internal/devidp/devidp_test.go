@@ -272,7 +272,9 @@ func TestExchangeRefused(t *testing.T) {
 	}
 	fails("a made-up code", "nonsense", nil, oauth2.VerifierOption(verifier))
 	fails("no verifier", b.code(t, "writer", verifier), nil)
-	fails("another verifier", b.code(t, "writer", verifier), nil, oauth2.VerifierOption(oauth2.GenerateVerifier()))
+	tried := b.code(t, "writer", verifier)
+	fails("another verifier", tried, nil, oauth2.VerifierOption(oauth2.GenerateVerifier()))
+	fails("the code that was tried so", tried, nil, oauth2.VerifierOption(verifier))
 	fails("a wrong secret", b.code(t, "writer", verifier), func(o *oauth2.Config) { o.ClientSecret += "x" }, oauth2.VerifierOption(verifier))
 	fails("another redirect URI", b.code(t, "writer", verifier), func(o *oauth2.Config) { o.RedirectURL += "x" }, oauth2.VerifierOption(verifier))
 
@@ -295,6 +297,7 @@ func TestAuthorizeRefused(t *testing.T) {
 	}{
 		{"no PKCE", nil, nil, "invalid_request"},
 		{"plain PKCE", nil, []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("code_challenge", "x"), oauth2.SetAuthURLParam("code_challenge_method", "plain")}, "invalid_request"},
+		{"an empty challenge", nil, []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("code_challenge_method", "S256")}, "invalid_request"},
 		{"prompt none", nil, []oauth2.AuthCodeOption{pkce, oauth2.SetAuthURLParam("prompt", "none")}, "login_required"},
 		{"implicit flow", nil, []oauth2.AuthCodeOption{pkce, oauth2.SetAuthURLParam("response_type", "id_token")}, "unauthorized_client"},
 		{"another redirect URI", func(o *oauth2.Config) { o.RedirectURL = "https://evil.example/" }, []oauth2.AuthCodeOption{pkce}, ""},
@@ -411,6 +414,105 @@ func TestSetUsers(t *testing.T) {
 	if _, err := b.oauth.TokenSource(b.ctx, &oauth2.Token{RefreshToken: reader.RefreshToken}).Token(); err == nil {
 		t.Error("a user who is gone refreshes")
 	}
+	if all := b.store.sessions(); len(all) != 1 || all[0].name != "writer" {
+		t.Errorf("sessions after a user is gone: %v", all)
+	}
+}
+
+// TestOnce runs what two requests at once may do to the storage.
+func TestOnce(t *testing.T) {
+	b := newBench(t, nil)
+	s, ctx := b.store, context.Background()
+	id, _ := b.start(t, oauth2.S256ChallengeOption(oauth2.GenerateVerifier()))
+	if err := s.pick(id, "writer"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.pick(id, testUsers[1].Name); err == nil {
+		t.Error("a second user is picked for one sign-in")
+	}
+
+	tok, _ := b.login(t, "writer")
+	one, err := s.TokenRequestByRefreshToken(ctx, tok.RefreshToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := s.TokenRequestByRefreshToken(ctx, tok.RefreshToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := s.CreateAccessAndRefreshTokens(ctx, one, tok.RefreshToken); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := s.CreateAccessAndRefreshTokens(ctx, two, tok.RefreshToken); err == nil {
+		t.Error("one refresh token is traded twice")
+	}
+	s.setUsers(testUsers[1:])
+	if _, _, err := s.CreateAccessToken(ctx, one); err == nil {
+		t.Error("a user who is gone gets an access token")
+	}
+	s.setUsers(testUsers)
+	if err := s.TerminateSession(ctx, "writer", "app"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.CreateAccessToken(ctx, one); err == nil {
+		t.Error("an ended session yields an access token")
+	}
+	if err := s.AuthorizeClientIDSecret(ctx, "other", b.oauth.ClientSecret); err == nil {
+		t.Error("another client has the secret")
+	}
+}
+
+// TestRevoke revokes an access token, and a refresh token with its session.
+func TestRevoke(t *testing.T) {
+	b := newBench(t, nil)
+	tok, _ := b.login(t, "writer")
+	revoke := func(text string) {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, b.Issuer()+"/revoke", strings.NewReader(url.Values{"token": {text}}.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.SetBasicAuth("app", b.oauth.ClientSecret)
+		res, err := b.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := body(t, res); res.StatusCode != http.StatusOK {
+			t.Fatalf("revoking = %d %s", res.StatusCode, text)
+		}
+	}
+	revoke(tok.AccessToken)
+	if _, err := b.oidc.UserInfo(b.ctx, oauth2.StaticTokenSource(tok)); err == nil {
+		t.Error("a revoked access token is good")
+	}
+	if n := len(b.store.sessions()); n != 1 {
+		t.Errorf("%d sessions after an access token was revoked, want 1", n)
+	}
+	revoke(tok.RefreshToken)
+	if n := len(b.store.sessions()); n != 0 {
+		t.Errorf("%d sessions after the refresh token was revoked, want none", n)
+	}
+}
+
+// TestOrigins wants answers to be for the application alone, not for pages.
+func TestOrigins(t *testing.T) {
+	b := newBench(t, nil)
+	for _, path := range []string{"/", "/.well-known/openid-configuration", "/keys", "/userinfo"} {
+		req, err := http.NewRequest(http.MethodGet, b.Issuer()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://evil.example")
+		res, err := b.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body(t, res)
+		if allowed := res.Header.Get("Access-Control-Allow-Origin"); allowed != "" {
+			t.Errorf("%s may be read by pages of %q", path, allowed)
+		}
+	}
 }
 
 // An application takes logout tokens.
@@ -433,7 +535,9 @@ func newApplication(t *testing.T) *application {
 // of each.
 func TestLogout(t *testing.T) {
 	app := newApplication(t)
-	b := newBench(t, func(cfg *Config) { cfg.BackChannelURI, cfg.Client = app.URL+"/auth/backchannel-logout/dev", app.Client() })
+	b := newBench(t, func(cfg *Config) {
+		cfg.BackChannelURI, cfg.Client = app.URL+"/auth/backchannel-logout/dev", app.Client()
+	})
 	var meta struct {
 		EndSession string `json:"end_session_endpoint"`
 		Back       bool   `json:"backchannel_logout_supported"`
@@ -517,11 +621,18 @@ func TestSweep(t *testing.T) {
 	b := newBench(t, func(cfg *Config) {
 		cfg.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
 	})
-	b.login(t, "writer")
+	tok, _ := b.login(t, "writer")
 	b.start(t, oauth2.S256ChallengeOption(oauth2.GenerateVerifier()))
-	mu.Lock()
-	now = now.Add(25 * time.Hour)
-	mu.Unlock()
+	later := func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(d)
+	}
+	later(tokenLife + time.Second)
+	if _, err := b.oidc.UserInfo(b.ctx, oauth2.StaticTokenSource(tok)); err == nil {
+		t.Error("an access token outlives its time")
+	}
+	later(25 * time.Hour)
 	b.store.sessions()
 	s := b.store
 	if n := len(s.requests) + len(s.codes) + len(s.grants) + len(s.access) + len(s.refresh); n != 0 {
