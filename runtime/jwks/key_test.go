@@ -70,6 +70,9 @@ func TestKeys(t *testing.T) {
 			if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || payload != nil || errors.Is(err, jwks.ErrUnavailable)) {
 				t.Errorf("VerifySignature() = %q, %v, want %q", payload, err, c.want)
 			}
+			if name == "another kid" && strings.Contains(err.Error(), "of no use") {
+				t.Errorf("VerifySignature() = %v, though all keys are of use", err)
+			}
 			if err == nil && !strings.HasPrefix(string(payload), "payload of") {
 				t.Errorf("VerifySignature() = %q, want the payload", payload)
 			}

@@ -96,6 +96,29 @@ func TestRotation(t *testing.T) {
 	step(t, p, s, "all withdrawn", fresh, errBad, 7)
 }
 
+// TestOvertaken: who looked at keys that another caller replaced meanwhile
+// gets the new ones, though it is too soon to fetch.
+func TestOvertaken(t *testing.T) {
+	p, s := start(t, nil)
+	p.publish(set(member(t, ed(), "old", nil)))
+	step(t, p, s, "first", sign(t, ed(), "EdDSA", "old"), nil, 1)
+	held := jwks.Held(s)
+	p.publish(set(member(t, edNew(), "new", nil)))
+	step(t, p, s, "rotated", sign(t, edNew(), "EdDSA", "new"), nil, 2)
+	got, err := jwks.Newer(t.Context(), s, held)
+	if err != nil || got == held || got != jwks.Held(s) || p.hits.Load() != 2 {
+		t.Errorf("newer() = %p, %v after %d fetches, want %p after 2", got, err, p.hits.Load(), jwks.Held(s))
+	}
+}
+
+// TestDefaults: without a clock and a logger they are time.Now and slog's own.
+func TestDefaults(t *testing.T) {
+	p, s := start(t, func(c *jwks.Config) { c.Now, c.Logger = nil, nil })
+	p.publish(set(member(t, ed(), "a", nil)))
+	step(t, p, s, "first", sign(t, ed(), "EdDSA", "a"), nil, 1)
+	step(t, p, s, "second", sign(t, ed(), "EdDSA", "a"), nil, 1)
+}
+
 // TestSameID: a provider that makes a new key under the old name, or without
 // one, as those for development do, is not refused for a day.
 func TestSameID(t *testing.T) {
@@ -159,8 +182,7 @@ func TestForgedUnasked(t *testing.T) {
 func TestParallel(t *testing.T) {
 	p, s := start(t, nil)
 	arrived := make(chan struct{}, 100)
-	body := set(member(t, ed(), "a", nil))
-	hold := func() (release func()) {
+	hold := func(body string) (release func()) {
 		held := make(chan struct{})
 		p.answer(func(w http.ResponseWriter, r *http.Request) {
 			arrived <- struct{}{}
@@ -170,8 +192,8 @@ func TestParallel(t *testing.T) {
 		})
 		return func() { close(held) }
 	}
-	release := hold()
-	token, stranger := sign(t, ed(), "EdDSA", "a"), sign(t, edOther(), "EdDSA", "b")
+	release := hold(set(member(t, ed(), "a", nil)))
+	token, fresh := sign(t, ed(), "EdDSA", "a"), sign(t, edNew(), "EdDSA", "b")
 
 	verify := func(n int, token string) (wait func() []error) {
 		var mu sync.Mutex
@@ -209,9 +231,9 @@ func TestParallel(t *testing.T) {
 		t.Errorf("20 callers at once led to %d fetches, want 1", n)
 	}
 
-	// The same for an unknown kid.
-	release = hold()
-	wait = verify(20, stranger)
+	// The same for a kid that is not known yet.
+	release = hold(set(member(t, ed(), "a", nil), member(t, edNew(), "b", nil)))
+	wait = verify(20, fresh)
 	<-arrived
 	// Those who know their key need not wait.
 	for _, err := range verify(5, token)() {
@@ -222,12 +244,12 @@ func TestParallel(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	release()
 	for _, err := range wait() {
-		if err == nil || errors.Is(err, jwks.ErrUnavailable) {
-			t.Errorf("VerifySignature(unknown) = %v, want it refused", err)
+		if err != nil {
+			t.Errorf("VerifySignature(new kid) = %v", err)
 		}
 	}
 	if n := p.hits.Load(); n != 2 {
-		t.Errorf("20 callers with an unknown kid led to %d fetches, want 1 more", n-1)
+		t.Errorf("20 callers with a new kid led to %d fetches, want 1 more", n-1)
 	}
 }
 
