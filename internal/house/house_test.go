@@ -58,6 +58,11 @@ func TestArrows(t *testing.T) {
 		module + "/runtime/store/sqlite": {"cmd/gatewright", "runtime/gatetest", "examples/blog"},
 		module + "/runtime/gatetest":     {},
 		module + "/runtime/serve":        {"examples/blog/internal/api"},
+		module + "/runtime/login":        {"examples/blog", "examples/blog/internal/api"},
+		module + "/runtime/config":       {"runtime/serve", "cmd/gatewright", "examples/blog", "examples/blog/internal/api"},
+		"github.com/go-jose":             {"runtime/jwks", "runtime/gatetest", "internal/devidp"},
+		"github.com/coreos/go-oidc":      {"runtime/idtoken", "runtime/login"},
+		"golang.org/x/oauth2":            {"runtime/login"},
 		module + "/generator/emit":       {"generator", "cmd/gatewright"},
 		module + "/generator/types":      {"generator"},
 		module + "/generator/bundle":     {"generator"},
@@ -84,13 +89,26 @@ func TestArrows(t *testing.T) {
 			}
 		}
 	}
+	const jsonV2 = "github.com/go-json-experiment/json"
 	exact := map[string][]string{ // package -> what it may import beside the standard library
 		"generator/model": {},
-		"runtime/problem": {"github.com/go-json-experiment/json"},
+		"runtime/problem": {jsonV2},
 		"runtime/gate":    {module + "/runtime/problem"},
 		"runtime/route":   {module + "/runtime/gate", module + "/runtime/problem"},
 		"runtime/user":    {module + "/runtime/gate", module + "/runtime/secret"},
-		"templates":       {},
+		"runtime/session": {
+			module + "/runtime/gate", module + "/runtime/user", module + "/runtime/secret", module + "/runtime/audit",
+			module + "/runtime/problem", jsonV2,
+		},
+		"runtime/provider": {module + "/runtime/secret"},
+		"runtime/secret":   {"golang.org/x/crypto"},
+		"runtime/fetch":    {jsonV2},
+		"runtime/jwks":     {module + "/runtime/fetch", "github.com/go-jose/go-jose", jsonV2},
+		"runtime/idtoken":  {module + "/runtime/jwks", "github.com/coreos/go-oidc", jsonV2},
+		"runtime/audit":    {},
+		"runtime/page":     {},
+		"runtime/origin":   {module + "/runtime/gate", "github.com/rs/cors"},
+		"templates":        {},
 	}
 	for pkg, may := range exact {
 		list, ok := pkgs[pkg]
