@@ -146,13 +146,17 @@ func TestRotation(t *testing.T) {
 
 func TestFinishFullLife(t *testing.T) {
 	each(t, nil, func(t *testing.T, f *fixture) {
-		ticket := f.begin(t, login())
+		ticket, began := f.begin(t, login()), f.now()
 		f.pass(50 * time.Second)
 		w, err := f.finish(ticket, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		value, _ := received(t, w)
+		// It is as old as its login.
+		if sess, err := f.Current(browser("GET", value)); err != nil || !sess.Created.Equal(began) || !sess.Expires.Equal(began.Add(12*time.Hour)) {
+			t.Errorf("Current() = %+v, %v, want it to have begun at %v", sess, err, began)
+		}
 		f.pass(30*time.Minute - time.Millisecond)
 		f.lives(t, "idle for almost half an hour", value)
 	})
@@ -248,6 +252,7 @@ func TestFinishOnce(t *testing.T) {
 	each(t, nil, func(t *testing.T, f *fixture) {
 		ticket := f.begin(t, login())
 		var good atomic.Int32
+		f.m.before = func(string) { time.Sleep(2 * time.Millisecond) } // so that all are under way
 		values := make(chan string, 20)
 		var all sync.WaitGroup
 		for range 20 {

@@ -50,7 +50,7 @@ func (s *Sessions) write(w http.ResponseWriter, c *http.Cookie) {
 func (s *Sessions) presented(r *http.Request) []string {
 	var values []string
 	for _, c := range r.CookiesNamed(s.cfg.Cookie) {
-		if !c.Quoted && len(values) < maxPresented {
+		if len(values) < maxPresented {
 			values = append(values, c.Value)
 		}
 	}

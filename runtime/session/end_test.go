@@ -77,6 +77,25 @@ func TestEndRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.over(t, "renewed", renewed, "session ended")
+
+	// The older cookie would be over first; the revocation is remembered for both.
+	first := f.signIn(t, login(), "")
+	f.pass(29 * time.Minute)
+	renewed = f.ask(t, first).value
+	if _, err := f.End(httptest.NewRecorder(), browser("POST", first)); err != nil {
+		t.Fatal(err)
+	}
+	f.pass(20 * time.Minute)
+	f.m.forget(f.now())
+	f.over(t, "renewed, after the first is over", renewed, "session ended")
+
+	// The clock of the replica that began it went ahead of this one's.
+	ahead := f.signIn(t, login(), "")
+	f.pass(-time.Second)
+	if _, err := f.End(httptest.NewRecorder(), browser("POST", ahead)); err != nil {
+		t.Fatal(err)
+	}
+	f.over(t, "begun in the future", ahead, "session ended")
 }
 
 func TestEndAll(t *testing.T) {

@@ -190,7 +190,7 @@ func (m *memory) Revoke(ctx context.Context, key session.Key, before, until time
 	if before.After(m.revoked[key]) {
 		m.revoked[key] = before
 	}
-	if until.After(m.until[key]) {
+	if had, ok := m.until[key]; !ok || until.After(had) {
 		m.until[key] = until
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestNewRefuses(t *testing.T) {
 		change func(*session.Config)
 		want   []string
 	}{
-		"nothing given":         {func(c *session.Config) { *c = session.Config{} }, []string{"store is missing", "user store is missing", "ring is missing"}},
+		"nothing given":         {func(c *session.Config) { *c = session.Config{} }, []string{"session: store is missing", "user store is missing", "ring is missing"}},
 		"unknown kind":          {func(c *session.Config) { c.Kind = "x" }, []string{`kind is "x"`}},
 		"sealed, never revoked": {func(c *session.Config) { c.Kind, c.Revocations = session.Sealed, nil }, []string{"revocations are missing"}},
 		"no cookie's name":      {func(c *session.Config) { c.Cookie = "a b" }, []string{`cookie name "a b"`}},
@@ -60,11 +60,12 @@ func TestVerify(t *testing.T) {
 		f.audited(t, "Finish", "session begun", "user=usr_anna", "provider=main")
 		w := httptest.NewRecorder()
 		f.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			for scheme, scopes := range map[string]gate.Scopes{"login": {"posts:read", "posts:write"}, "other": {"x"}, "third": nil} {
+			held := map[string]gate.Scopes{"login": {"posts:read", "posts:write"}, "other": {"x"}}
+			for _, scheme := range []string{"login", "other", "third", "login", "other"} {
 				a := f.Scheme(scheme, []string{"another", "main"}, cookie)
 				c, _, _ := a.Find(r)
 				id, err := a.Verify(r.Context(), r, c)
-				if err != nil || *id.User != anna.User() || !id.AuthTime.Equal(n.AuthTime) || !reflect.DeepEqual(id.Scopes, scopes) || id.Client != nil {
+				if err != nil || *id.User != anna.User() || !id.AuthTime.Equal(n.AuthTime) || !reflect.DeepEqual(id.Scopes, held[scheme]) || id.Client != nil {
 					t.Errorf("%s: Verify() = %+v, %v", scheme, id, err)
 				}
 				sess, err := f.Current(r)
@@ -196,6 +197,20 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// Whatever a record says of idleness, it ends at its end.
+func TestEndBeforeIdle(t *testing.T) {
+	f := setup(t, session.Server, nil)
+	value := f.signIn(t, login(), "")
+	for id, rec := range f.m.sessions {
+		rec.Expires = f.now().Add(time.Minute)
+		f.m.sessions[id] = rec
+	}
+	f.pass(time.Minute - time.Millisecond)
+	f.lives(t, "before its end", value)
+	f.pass(time.Millisecond)
+	f.over(t, "at its end", value, "session ended")
+}
+
 // A limit that was lowered counts for the sessions there are: what revokes
 // them is remembered no longer.
 func TestLoweredAbsolute(t *testing.T) {
@@ -234,6 +249,13 @@ func TestTouch(t *testing.T) {
 		if want := f.now().Add(30 * time.Minute); !rec.Idle.Equal(want) || !rec.Used.Equal(f.now().Truncate(time.Minute)) {
 			t.Errorf("used %v, idle %v at %v", rec.Used, rec.Idle, f.now())
 		}
+	}
+	if sess, err := f.Current(browser("GET", value)); err != nil || !sess.Idle.Equal(f.now().Add(30*time.Minute)) {
+		t.Errorf("Current() = %+v, %v, want what was noted", sess, err)
+	}
+	f.pass(time.Minute)
+	if sess, err := f.Current(browser("GET", value)); err != nil || !sess.Idle.Equal(f.now().Add(30*time.Minute)) || !sess.Used.Equal(f.now().Truncate(time.Minute)) {
+		t.Errorf("Current() = %+v, %v, want what was noted just now", sess, err)
 	}
 	// Use does not carry a session past its end.
 	for range 29 {
@@ -447,12 +469,26 @@ func TestTwoCookies(t *testing.T) {
 	})
 }
 
+// Who plants cookies does not have the store asked for each.
+func TestManyCookies(t *testing.T) {
+	f := setup(t, session.Server, nil)
+	r := browser("POST", "")
+	for range 100 {
+		r.Header.Add("Cookie", session.DefaultCookie+"="+secret.Random(32).Reveal())
+	}
+	_, _ = f.End(httptest.NewRecorder(), r)
+	if got := f.m.count(""); got > 8 {
+		t.Errorf("End asks the store %d times for 100 cookies, want 8 at most", got)
+	}
+}
+
 // Several schemes and Current, one after the other and at once, cause one load.
 func TestLoadedOnce(t *testing.T) {
 	each(t, nil, func(t *testing.T, f *fixture) {
 		value := f.signIn(t, login(), "")
 		f.pass(10 * time.Minute) // to be noted, or renewed
 		before := f.m.count("Users.Load")
+		f.m.before = func(string) { time.Sleep(5 * time.Millisecond) } // so that all are under way
 		w := httptest.NewRecorder()
 		f.Handler(f.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var all sync.WaitGroup
@@ -487,6 +523,26 @@ func TestLoadedOnce(t *testing.T) {
 			}
 		})).ServeHTTP(w, browser("GET", value))
 		f.audited(t, "asked three times", "session ended")
+	})
+}
+
+// What was found out for one cookie does not count for another.
+func TestLoadedOnceEach(t *testing.T) {
+	each(t, nil, func(t *testing.T, f *fixture) {
+		one, two := f.signIn(t, login(), ""), f.signIn(t, login(), "")
+		a, ids := f.Scheme("login", nil, cookie), map[string]bool{}
+		f.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			for _, value := range []string{one, two} {
+				id, err := a.Verify(r.Context(), r, gate.Credential{Place: cookie, Value: value})
+				if err != nil {
+					t.Errorf("Verify() = %v", err)
+				}
+				ids[id.Session] = true
+			}
+		})).ServeHTTP(httptest.NewRecorder(), browser("GET", one))
+		if len(ids) != 2 {
+			t.Errorf("two cookies are taken for %d sessions", len(ids))
+		}
 	})
 }
 
