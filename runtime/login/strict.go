@@ -7,13 +7,15 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // strict is the transport of all calls to a provider. It asks for JSON, and
 // lets through an answer in JSON only if it is one value that names no member
-// twice: the libraries that read it would take the last in silence.
+// twice: the libraries that read it would take the last in silence. A success
+// in anything else is an error, whatever a library could make of it.
 type strict struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -26,7 +28,13 @@ func (s strict) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); t != "application/json" {
+	t, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	switch {
+	case t == "application/json", strings.HasPrefix(t, "application/") && strings.HasSuffix(t, "+json"):
+	case res.StatusCode/100 == 2:
+		_ = res.Body.Close() // nobody reads it
+		return nil, fmt.Errorf("login: %s did not answer with JSON", r.URL.Host)
+	default:
 		return res, nil
 	}
 	body, err := io.ReadAll(res.Body) // bounded by package fetch
