@@ -303,14 +303,17 @@ type loginKey struct{}
 // Handler answers what lies under the prefix, and has api answer the rest, with
 // the session of the request at hand. A top-level navigation of a browser that
 // api answers with 401 for want of a session is sent to the login; nothing else
-// ever is.
+// ever is. Other requests of browsers are not asked for Basic where a session
+// would do.
 func (l *Login) Handler(api http.Handler) http.Handler {
 	own := l.routes()
 	rest := l.cfg.Sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if navigates(r) {
-			rw := &redirector{ResponseWriter: w, to: l.path("login", url.Values{"return_to": {r.URL.RequestURI()}})}
-			api.ServeHTTP(rw, r)
-			return
+		if fromBrowser(r) {
+			rw := &redirector{ResponseWriter: w}
+			if navigates(r) {
+				rw.to = l.path("login", url.Values{"return_to": {r.URL.RequestURI()}})
+			}
+			w = rw
 		}
 		api.ServeHTTP(w, r)
 	}))

@@ -3,6 +3,7 @@ package login
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // navigates tells whether a browser asks for a page to show: nothing that a
@@ -11,17 +12,31 @@ func navigates(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
-// A redirector turns a 401 that asks for a session into the way to the login.
+// fromBrowser tells whether a browser made the request.
+func fromBrowser(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Mode") != "" }
+
+// A redirector makes a 401 that asks for a session, among others, fit for a
+// browser.
 type redirector struct {
 	http.ResponseWriter
-	to        string
-	discarded bool // the body of the 401 goes nowhere
+	to        string // the way to the login. Empty: the 401 stays one
+	discarded bool   // the body of the 401 goes nowhere
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *redirector) WriteHeader(status int) {
 	h := w.Header()
-	if status == http.StatusUnauthorized && slices.Contains(h["Www-Authenticate"], "Cookie") {
+	session := status == http.StatusUnauthorized && slices.Contains(h["Www-Authenticate"], "Cookie")
+	switch {
+	case session && w.to == "":
+		// A browser that is asked for Basic opens a window of its own for a
+		// password and holds back the answer until somebody closes it, also
+		// for a script, which would have known what to do with the answer.
+		h["Www-Authenticate"] = slices.DeleteFunc(slices.Clone(h["Www-Authenticate"]), func(challenge string) bool {
+			name, _, _ := strings.Cut(challenge, " ")
+			return strings.EqualFold(name, "Basic")
+		})
+	case session:
 		w.discarded = true
 		for _, name := range []string{"Content-Type", "Content-Length", "Www-Authenticate"} {
 			h.Del(name)
