@@ -102,7 +102,8 @@ func (l *Login) endSessionURL(r *http.Request, s session.Session) string {
 // nothing, whatever the parameters: anybody can write a link to it.
 func (l *Login) signedOut(w http.ResponseWriter, r *http.Request) {
 	_, err := l.cfg.Sessions.Current(r)
-	if err == nil {
+	switch {
+	case err == nil:
 		page.Write(w, r, http.StatusOK, page.Page{
 			Title: "Sign out?", Text: "You are signed in.",
 			Buttons: []page.Button{
@@ -111,12 +112,20 @@ func (l *Login) signedOut(w http.ResponseWriter, r *http.Request) {
 			},
 			Links: []page.Link{{Label: "Stay signed in", Path: "/"}},
 		})
-		return
+	case !errors.Is(err, session.ErrNone):
+		l.silent(w, r, err, page.Link{Label: "Try again", Path: l.path("logout", nil)})
+	case r.Header.Get("Sec-Fetch-Site") == "cross-site":
+		// The session's Strict cookie is not sent with a link of another
+		// site. Asked for by a page of our own it is, if there is one: nobody
+		// may be told that they are signed out who are not.
+		q, _ := query(r.URL.RawQuery)
+		page.Write(w, r, http.StatusOK, page.Page{Title: "One moment…", Refresh: l.path("logout", q)})
+	default:
+		page.Write(w, r, http.StatusOK, page.Page{
+			Title: "You are signed out",
+			Links: []page.Link{{Label: "Front page", Path: "/"}, l.again("", "")},
+		})
 	}
-	page.Write(w, r, http.StatusOK, page.Page{
-		Title: "You are signed out",
-		Links: []page.Link{{Label: "Front page", Path: "/"}, l.again("", "")},
-	})
 }
 
 // proven answers 403 unless the request comes from a page of ours.

@@ -72,10 +72,23 @@ func TestLogoutReturn(t *testing.T) {
 	idp := gatetest.NewProvider(t)
 	a := newApp(t, option{}, idp.Config("main"))
 	b := newBrowser(t, a, idp)
-	for _, path := range []string{"/auth/logout", "/auth/logout?state=wrong", "/auth/logout?state=a&state=b", "/auth/logout?x=%zz"} {
+	for _, path := range []string{"/auth/logout", "/auth/logout?state=wrong", "/auth/logout?state=a&state=b", "/auth/logout?x=%zz", "/auth/logout?x=//evil.example&y=\\\\evil"} {
 		if v := b.open(path); v.status != 200 || !strings.Contains(v.body, "You are signed out") || strings.Contains(v.body, "wrong") {
 			t.Errorf("GET %s = %d %s", path, v.status, v.body)
 		}
+		if v := b.follow(path, "cross-site", 3); v.status != 200 || !strings.HasPrefix(v.url, a.url+"/auth/logout") || !strings.Contains(v.body, "You are signed out") {
+			t.Errorf("GET %s from another site ends at %s with %d %s", path, v.url, v.status, v.body)
+		}
+	}
+	// Nobody is told that they are signed out who are not: the session's
+	// cookie is not sent with a link of another site.
+	b.signIn()
+	if v := b.follow("/auth/logout", "cross-site", 3); !strings.Contains(v.body, "Sign out?") || !b.signedIn() {
+		t.Errorf("GET /auth/logout from another site, signed in, ends with %s", v.body)
+	}
+	a.down.Store(true)
+	if v := b.open("/auth/logout"); v.status != 503 || strings.Contains(v.body, "signed out") {
+		t.Errorf("GET /auth/logout with the store down = %d %s, want 503", v.status, v.body)
 	}
 }
 
