@@ -55,7 +55,6 @@ type Keys struct {
 // New returns the keys that cfg describes. Its error names everything wrong with cfg.
 func New(cfg Config) (*Keys, error) {
 	cfg.Prefix = cmp.Or(cfg.Prefix, "gw")
-	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -134,7 +133,7 @@ func (k *Keys) Create(ctx context.Context, req CreateRequest) (secret.Value, Rec
 	if err := k.cfg.Store.Create(ctx, rec); err != nil {
 		return secret.Value{}, Record{}, fmt.Errorf("apikey: creating a key: %w", err)
 	}
-	k.cfg.Logger.InfoContext(ctx, "api key created", "key", id, "user", req.Owner.User, "client", req.Owner.Client)
+	k.logger().InfoContext(ctx, "api key created", "key", id, "user", req.Owner.User, "client", req.Owner.Client)
 	return key, rec, nil
 }
 
@@ -177,6 +176,9 @@ func (k *Keys) Revoke(ctx context.Context, id string) error {
 	if err := k.cfg.Store.Revoke(ctx, id, k.now()); err != nil {
 		return fmt.Errorf("apikey: revoking a key: %w", err)
 	}
-	k.cfg.Logger.InfoContext(ctx, "api key revoked", "key", id)
+	k.logger().InfoContext(ctx, "api key revoked", "key", id)
 	return nil
 }
+
+// logger is the default of log/slog as it is by now: servers set theirs late.
+func (k *Keys) logger() *slog.Logger { return cmp.Or(k.cfg.Logger, slog.Default()) }

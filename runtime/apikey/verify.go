@@ -182,7 +182,7 @@ func (k *Keys) touch(ctx context.Context, rec Record) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), touchTime)
 	defer cancel()
 	if err := k.cfg.Store.Touch(ctx, rec.ID, now); err != nil {
-		k.cfg.Logger.WarnContext(ctx, "api key: last use not noted", "key", rec.ID, "error", err)
+		k.logger().WarnContext(ctx, "api key: last use not noted", "key", rec.ID, "error", err)
 	}
 }
 

@@ -39,7 +39,7 @@ type Config struct {
 	// Interval. Default 24 h.
 	MaxAge  time.Duration
 	MaxKeys int // of a set; one with more is refused as a whole. Default 100
-	Logger  *slog.Logger
+	Logger  *slog.Logger // nil: slog.Default()
 	Now     func() time.Time // nil: time.Now
 }
 
@@ -69,7 +69,6 @@ func New(cfg Config) (*Set, error) {
 	cfg.Interval = cmp.Or(cfg.Interval, 10*time.Second)
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, 24*time.Hour)
 	cfg.MaxKeys = cmp.Or(cfg.MaxKeys, 100)
-	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -198,9 +197,9 @@ func (s *Set) fly(ctx context.Context, now time.Time) *flight {
 func (s *Set) fetch(ctx context.Context, f *flight) {
 	f.keys, f.err = s.get(ctx)
 	if f.err != nil {
-		s.cfg.Logger.WarnContext(ctx, "keys of a provider cannot be fetched", "host", s.host, "error", f.err)
+		s.logger().WarnContext(ctx, "keys of a provider cannot be fetched", "host", s.host, "error", f.err)
 	} else {
-		s.cfg.Logger.InfoContext(ctx, "keys of a provider fetched", "host", s.host, "keys", len(f.keys.list), "of no use", f.keys.skipped)
+		s.logger().InfoContext(ctx, "keys of a provider fetched", "host", s.host, "keys", len(f.keys.list), "of no use", f.keys.skipped)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,3 +246,6 @@ func (f *flight) wait(ctx context.Context) (*keys, error) {
 	}
 	return f.keys, nil
 }
+
+// logger is the default of log/slog as it is by now: servers set theirs late.
+func (s *Set) logger() *slog.Logger { return cmp.Or(s.cfg.Logger, slog.Default()) }

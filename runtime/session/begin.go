@@ -198,7 +198,7 @@ func (s *Sessions) drop(ctx context.Context, id ID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTime)
 	defer cancel()
 	if _, err := s.cfg.Store.Delete(ctx, Match{ID: id}); err != nil {
-		s.cfg.Logger.WarnContext(ctx, "session: one that reached no browser is not removed", "session", id.String(), "error", err)
+		s.logger().WarnContext(ctx, "session: one that reached no browser is not removed", "session", id.String(), "error", err)
 	}
 }
 

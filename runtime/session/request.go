@@ -163,7 +163,7 @@ func (s *Sessions) person(ctx context.Context, rec Record) (Session, error) {
 		return rec.session(who), nil
 	}
 	if _, err := s.remove(ctx, rec); err != nil {
-		s.cfg.Logger.WarnContext(ctx, "session of a disabled user not ended; it lets nobody in while they are disabled", "session", rec.ID.String(), "error", err)
+		s.logger().WarnContext(ctx, "session of a disabled user not ended; it lets nobody in while they are disabled", "session", rec.ID.String(), "error", err)
 	}
 	if gone {
 		return Session{}, over("its user is unknown", rec)

@@ -114,7 +114,7 @@ func (s *Sessions) lookSealed(ctx context.Context, w http.ResponseWriter, value 
 		fresh, err := s.seal(s.session, newPayload(p.Secret, rec))
 		if err != nil {
 			// The one that the browser has is good until it ends.
-			s.cfg.Logger.WarnContext(ctx, "session: cookie not renewed", "session", rec.ID.String(), "error", err)
+			s.logger().WarnContext(ctx, "session: cookie not renewed", "session", rec.ID.String(), "error", err)
 			return sess, nil
 		}
 		s.set(w, fresh)

@@ -83,7 +83,7 @@ func (s *Sessions) touch(ctx context.Context, sess *Session, now time.Time) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), touchTime)
 	defer cancel()
 	if err := s.cfg.Store.Touch(ctx, sess.ID, used, idle); err != nil {
-		s.cfg.Logger.WarnContext(ctx, "session: use not noted", "session", sess.ID.String(), "error", err)
+		s.logger().WarnContext(ctx, "session: use not noted", "session", sess.ID.String(), "error", err)
 		return
 	}
 	sess.Used, sess.Idle = used, idle

@@ -106,7 +106,6 @@ func New(cfg Config) (*Sessions, error) {
 	cfg.Cookie = cmp.Or(cfg.Cookie, DefaultCookie)
 	cfg.Idle = cmp.Or(cfg.Idle, 30*time.Minute)
 	cfg.Absolute = cmp.Or(cfg.Absolute, 12*time.Hour)
-	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -196,3 +195,6 @@ func earliest(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// logger is the default of log/slog as it is by now: servers set theirs late.
+func (s *Sessions) logger() *slog.Logger { return cmp.Or(s.cfg.Logger, slog.Default()) }
