@@ -38,8 +38,8 @@ type Config struct {
 	// had by then, they still count, and others are asked for once an
 	// Interval. Default 24 h.
 	MaxAge  time.Duration
-	MaxKeys int // of a set; one with more is refused as a whole. Default 100
-	Logger  *slog.Logger // nil: slog.Default()
+	MaxKeys int              // of a set; one with more is refused as a whole. Default 100
+	Logger  *slog.Logger     // nil: slog.Default()
 	Now     func() time.Time // nil: time.Now
 }
 
