@@ -120,7 +120,7 @@ func TestDev(t *testing.T) {
 	if found == nil {
 		t.Fatalf("no curl line in\n%s", s.text())
 	}
-	if !regexp.MustCompile(`(?m)^POST +/posts +createPost +apiKey\(posts:write\) \| basic\(posts:write\)$`).MatchString(s.text()) {
+	if !regexp.MustCompile(`(?m)^POST +/posts +createPost +login\(posts:write\) \| apiKey\(posts:write\) \| basic\(posts:write\)$`).MatchString(s.text()) {
 		t.Errorf("no access table in\n%s", s.text())
 	}
 	if status, body := curl(t, found[1]); status != "201" {
@@ -129,6 +129,9 @@ func TestDev(t *testing.T) {
 	wrong := strings.Replace(found[1], "gw_test_", "gw_test_0", 1)
 	if status, body := curl(t, wrong); status != "401" || !strings.Contains(body, "credential_invalid") {
 		t.Errorf("%s = %s %s, want 401", wrong, status, body)
+	}
+	if !regexp.MustCompile(`(?m)^Sign in on https://localhost:\d+/auth/login`).MatchString(s.text()) {
+		t.Errorf("dev does not say where to sign in:\n%s", s.text())
 	}
 	s.stop(t)
 }

@@ -378,6 +378,9 @@ func TestPick(t *testing.T) {
 	if body(t, res); res.StatusCode != http.StatusForbidden {
 		t.Errorf("a page elsewhere picks = %d, want 403", res.StatusCode)
 	}
+	if res, _ := b.post(t, at, url.Values{"id": {id}, "user": {"writer"}, "more": {strings.Repeat("x", 100<<10)}}); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("a form of 100 KiB = %d, want 400", res.StatusCode)
+	}
 	if res, _ := b.post(t, at, url.Values{"id": {id}, "user": {"writer"}}); res.StatusCode != http.StatusFound {
 		t.Errorf("picking = %d, want 302 to the application", res.StatusCode)
 	}
