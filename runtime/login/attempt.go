@@ -33,7 +33,7 @@ type attempt struct {
 	Provider string `json:"p"`
 	ReturnTo string `json:"r"`
 	Fresh    bool   `json:"f,omitzero"`
-	Began    int64  `json:"t"` // milliseconds since 1970
+	Began    int64  `json:"t"` // microseconds since 1970: two may begin within a millisecond
 	slot     int
 }
 
@@ -100,7 +100,7 @@ func (as *attempts) open(r *http.Request, slot int) (attempt, bool) {
 		return attempt{}, false
 	}
 	a.slot = slot
-	age := as.now().Sub(time.UnixMilli(a.Began))
+	age := as.now().Sub(time.UnixMicro(a.Began))
 	return a, age >= -time.Minute && age <= attemptTime
 }
 

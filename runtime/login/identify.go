@@ -62,7 +62,7 @@ func (p *peer) identifyOpenID(ctx context.Context, link *link, a attempt, token 
 	}
 	expect := idtoken.Expect{Nonce: a.Nonce, AccessToken: token.AccessToken}
 	if a.Fresh {
-		expect.Since = time.UnixMilli(a.Began)
+		expect.Since = time.UnixMicro(a.Began)
 	}
 	claims, err := link.validator.ID(ctx, raw, expect)
 	if errors.Is(err, jwks.ErrUnavailable) {

@@ -49,7 +49,7 @@ func (l *Login) start(w http.ResponseWriter, r *http.Request) {
 		l.tell(w, r, http.StatusServiceUnavailable, "Signing in is not possible at the moment", p.Title+" does not answer. Please try again in a little while.", l.again(p.Name, returnTo))
 		return
 	}
-	a := attempt{State: random(), Nonce: random(), Verifier: random(), Provider: p.Name, ReturnTo: returnTo, Fresh: fresh == "1", Began: l.now().UnixMilli()}
+	a := attempt{State: random(), Nonce: random(), Verifier: random(), Provider: p.Name, ReturnTo: returnTo, Fresh: fresh == "1", Began: l.now().UnixMicro()}
 	for _, name := range l.attempts.foreign(r) {
 		l.note(r, "login attempt cookie not ours", "cookie", name)
 	}
