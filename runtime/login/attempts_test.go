@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -303,4 +304,41 @@ func TestStrict(t *testing.T) {
 	if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
 		t.Errorf("the callback's policy is %s", csp)
 	}
+}
+
+// TestFinishFromElsewhere: a link of another site to where logins finish does
+// not pass over the session that is there, whose Strict cookie stays behind.
+func TestFinishFromElsewhere(t *testing.T) {
+	both(t, func(t *testing.T, o option) {
+		idp := gatetest.NewProvider(t)
+		idp.AddUser(gatetest.User{Subject: "ann"})
+		a := newApp(t, o, idp.Config("main"))
+		b := newBrowser(t, a, idp)
+		b.signIn()
+		before := b.cookie(session.DefaultCookie)
+		for _, path := range []string{"/auth/finish", "/auth/finish?attempt=0", "/auth/finish?attempt=//evil.example", "/auth/finish?a=1&a=2"} {
+			if v := b.follow(path, "cross-site", 3); v.status != 200 || v.url != a.url+"/" {
+				t.Errorf("GET %s from another site ends at %s with %d %s", path, v.url, v.status, v.body)
+			}
+		}
+		if b.cookie(session.DefaultCookie) != before || !b.signedIn() {
+			t.Error("the session is another")
+		}
+		// The session before ends, also where a link is quicker than the page.
+		started := b.step("/auth/login?return_to=/me", "none")
+		back := b.step(started.header.Get("Location"), "cross-site")
+		hop := b.step(back.header.Get("Location"), "cross-site")
+		to := refresh.FindStringSubmatch(hop.body)
+		if to == nil {
+			t.Fatalf("the callback answers %d without a way on", hop.status)
+		}
+		if v := b.follow(html.UnescapeString(to[1]), "cross-site", 4); v.url != a.url+"/me" || v.status != 200 {
+			t.Errorf("the login ends at %s with %d", v.url, v.status)
+		}
+		old := newBrowser(t, a, idp)
+		old.setCookie(session.DefaultCookie, before)
+		if b.cookie(session.DefaultCookie) == before || old.signedIn() {
+			t.Error("the session before lives on")
+		}
+	})
 }

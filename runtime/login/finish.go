@@ -54,6 +54,13 @@ func (l *Login) handOver(w http.ResponseWriter, a attempt, ticket secret.Value) 
 // that session ends. Who has no handoff, but a session, moves on: another tab
 // was quicker.
 func (l *Login) finish(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		// A link of another site brings no Strict cookie: a session would be
+		// overlooked, and live on beside the new one.
+		q, _ := query(r.URL.RawQuery)
+		l.hop(w, r, q.Get("attempt"))
+		return
+	}
 	h, name, ok := l.handedOver(r)
 	if ok {
 		first, err := l.cfg.Marks.Mark(r.Context(), session.KeyOf("handoff", h.ticket), l.now().Add(2*handoffTime))
