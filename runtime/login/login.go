@@ -82,7 +82,9 @@ type Login struct {
 	prefix   string
 	peers    []*peer // in the order of Config.Providers
 	served   map[string][]string
-	unserved map[string]string // scheme -> why no provider answers for it
+	unserved map[string]string   // scheme -> why no provider answers for it
+	exact    map[string]endpoint // by the path below the prefix
+	below    map[string]endpoint // by the first of its two segments
 	attempts attempts
 	handoffs *secret.Sealer
 	refresh  singleflight.Group
@@ -122,6 +124,7 @@ func New(cfg Config) (*Login, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	l.route()
 	l.attempts.sealer = cfg.Ring.Sealer("login attempt")
 	l.attempts.now = cfg.Now
 	l.handoffs = cfg.Ring.Sealer("login handoff")
@@ -300,14 +303,18 @@ func (l *Login) schemesOf(name string) []Scheme {
 // context keys.
 type loginKey struct{}
 
-// Handler answers what lies under the prefix, and has api answer the rest, with
+// Handler answers at the paths of the login, and has api answer at all others, with
 // the session of the request at hand. A top-level navigation of a browser that
 // api answers with 401 for want of a session is sent to the login; nothing else
 // ever is. Other requests of browsers are not asked for Basic where a session
 // would do.
 func (l *Login) Handler(api http.Handler) http.Handler {
-	own := l.routes()
-	rest := l.cfg.Sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	next := l.cfg.Sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e, name := l.endpoint(r.URL.EscapedPath()); e != nil {
+			r.SetPathValue("name", name)
+			e.answer(w, r)
+			return
+		}
 		if fromBrowser(r) {
 			rw := &redirector{ResponseWriter: w}
 			if navigates(r) {
@@ -318,12 +325,7 @@ func (l *Login) Handler(api http.Handler) http.Handler {
 		api.ServeHTTP(w, r)
 	}))
 	return handler{l, api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = r.WithContext(context.WithValue(r.Context(), loginKey{}, l))
-		if strings.HasPrefix(r.URL.Path, l.prefix+"/") {
-			own.ServeHTTP(w, r)
-			return
-		}
-		rest.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), loginKey{}, l)))
 	})}
 }
 
@@ -336,7 +338,7 @@ type handler struct {
 
 // Answers tells whether the API or the login answers at path.
 func (h handler) Answers(path string) bool {
-	if path == h.login.prefix || strings.HasPrefix(path, h.login.prefix+"/") {
+	if e, _ := h.login.endpoint(path); e != nil {
 		return true
 	}
 	a, ok := h.api.(interface{ Answers(path string) bool })

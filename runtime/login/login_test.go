@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -356,5 +357,24 @@ func TestPlainOAuth(t *testing.T) {
 	}
 	if v := b.open("/auth/login?fresh=1"); v.status != 400 {
 		t.Errorf("a fresh login, which plain OAuth cannot show = %d", v.status)
+	}
+}
+
+// TestOtherPaths: what lies beside the endpoints is the API's to answer.
+func TestOtherPaths(t *testing.T) {
+	idp := gatetest.NewProvider(t)
+	a := newApp(t, option{}, idp.Config("main"))
+	h := a.login.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	for path, ours := range map[string]bool{
+		"/auth/login": true, "/auth/session": true, "/auth/sessions/x": true, "/auth/callback/main": true, "/auth/backchannel-logout/main": true,
+		"/auth": false, "/auth/": false, "/auth/token": false, "/auth/callback": false, "/auth/callback/": false, "/auth/callback/a/b": false,
+		"/auth%2Flogin": false, "/authlogin": false, "/": false, "/auth/login/x": false,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		answers := h.(interface{ Answers(path string) bool }).Answers(path)
+		if (w.Code != http.StatusTeapot) != ours || answers != ours {
+			t.Errorf("GET %s is answered by the API: %v, Answers() = %v, want ours: %v", path, w.Code == http.StatusTeapot, answers, ours)
+		}
 	}
 }

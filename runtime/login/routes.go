@@ -1,59 +1,63 @@
 package login
 
 import (
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/problem"
 )
 
-// routes is the handler of all that lies under the prefix.
-func (l *Login) routes() http.Handler {
-	type methods map[string]http.HandlerFunc
-	exact := map[string]methods{
+// An endpoint is what answers at one path, by method.
+type endpoint map[string]http.HandlerFunc
+
+// endpoint returns what answers at a path as it was sent, and what its last
+// segment names; nil where that is not ours.
+func (l *Login) endpoint(path string) (e endpoint, name string) {
+	rest, ok := strings.CutPrefix(path, l.prefix+"/")
+	if !ok {
+		return nil, ""
+	}
+	first, name, below := strings.Cut(rest, "/")
+	if !below {
+		return l.exact[first], ""
+	}
+	if name == "" || strings.Contains(name, "/") {
+		return nil, ""
+	}
+	return l.below[first], name
+}
+
+// route fills in the endpoints.
+func (l *Login) route() {
+	l.exact = map[string]endpoint{
 		"login":    {http.MethodGet: l.start},
 		"finish":   {http.MethodGet: l.finish},
 		"logout":   {http.MethodGet: l.signedOut, http.MethodPost: l.logout},
 		"session":  {http.MethodGet: l.showSession},
 		"sessions": {http.MethodGet: l.listSessions},
 	}
-	below := map[string]methods{
+	l.below = map[string]endpoint{
 		"callback":           {http.MethodGet: l.callback},
 		"backchannel-logout": {http.MethodPost: l.backChannel},
 		"sessions":           {http.MethodDelete: l.endSession},
 	}
-	return l.cfg.Sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		first, rest, deeper := strings.Cut(strings.TrimPrefix(r.URL.Path, l.prefix+"/"), "/")
-		found := exact[first]
-		if deeper {
-			found = below[first]
-			if rest == "" || strings.Contains(rest, "/") {
-				found = nil
-			}
-			r.SetPathValue("name", rest)
-		}
-		if found == nil {
-			problem.Write(w, r, problem.New(http.StatusNotFound, "not_found", "There is nothing at this path."))
-			return
-		}
-		handle, ok := found[r.Method]
-		if !ok {
-			var allow []string
-			for _, m := range []string{http.MethodDelete, http.MethodGet, http.MethodPost} {
-				if found[m] != nil {
-					allow = append(allow, m)
-				}
-			}
-			w.Header().Set("Allow", strings.Join(allow, ", "))
-			problem.Write(w, r, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "This path does not take the method."))
-			return
-		}
-		w.Header().Set("Cache-Control", "no-store")
-		handle(w, r)
-	}))
+}
+
+// answer answers r, or says which methods the path takes.
+func (e endpoint) answer(w http.ResponseWriter, r *http.Request) {
+	handle, ok := e[r.Method]
+	if !ok {
+		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(e)), ", "))
+		problem.Write(w, r, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "This path does not take the method."))
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	handle(w, r)
 }
 
 // query reads the parameters of a request. It is false where one is given
