@@ -141,7 +141,7 @@ func validator(t testing.TB, change func(*idtoken.Config)) *idtoken.Validator {
 	return v
 }
 
-// atHash is made by hand, for EdDSA and RS256 apart from the code under test.
+// atHashRS256 is made by hand, apart from the code under test.
 func atHashRS256(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return b64(sum[:16])
