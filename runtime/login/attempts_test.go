@@ -342,3 +342,43 @@ func TestFinishFromElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// TestOvertaken: of logins that several tabs began at once the first to finish
+// makes the session, and the rest leave it alone.
+func TestOvertaken(t *testing.T) {
+	both(t, func(t *testing.T, o option) {
+		idp := gatetest.NewProvider(t)
+		idp.AddUser(gatetest.User{Subject: "ann"})
+		idp.AddUser(gatetest.User{Subject: "bob"})
+		a := newApp(t, o, idp.Config("main"))
+		for _, c := range []struct {
+			name, begin, user string
+			stays             bool
+		}{
+			{"the same person", "/auth/login?return_to=/me", "ann", true},
+			{"another person", "/auth/login?return_to=/me", "bob", false},
+			{"a login asked for anew", "/auth/login?return_to=/me&fresh=1", "ann", false},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				b := newBrowser(t, a, idp)
+				late := b.step(c.begin, "none").header.Get("Location")
+				idp.SignInAs("ann")
+				b.signIn()
+				first := b.cookie(session.DefaultCookie)
+				idp.SignInAs(c.user)
+				if v := b.follow(late, "cross-site", 10); v.status != 200 || v.url != a.url+"/me" {
+					t.Errorf("the login ends at %s with %d %s", v.url, v.status, v.body)
+				}
+				if stays := b.cookie(session.DefaultCookie) == first; stays != c.stays || !b.signedIn() {
+					t.Errorf("the session of the other tab stays: %v, want %v", stays, c.stays)
+				}
+				// One that begins later replaces it.
+				idp.SignInAs("ann")
+				before := b.cookie(session.DefaultCookie)
+				if b.signIn(); b.cookie(session.DefaultCookie) == before {
+					t.Error("a later login has made no session")
+				}
+			})
+		}
+	})
+}

@@ -43,7 +43,7 @@ func (l *Login) callback(w http.ResponseWriter, r *http.Request) {
 		l.hop(w, r, "")
 		return
 	}
-	first, err := l.cfg.Marks.Mark(r.Context(), session.KeyOf("login", a.State), l.now().Add(attemptTime))
+	first, err := l.cfg.Marks.Mark(r.Context(), session.KeyOf("login", a.State), l.now().Add(attemptTime+aheadTime))
 	if err != nil {
 		// The attempt stays as it is: asked again, it goes on.
 		l.silent(w, r, err, l.again(p.Name, a.ReturnTo))
@@ -155,7 +155,7 @@ func (l *Login) admit(w http.ResponseWriter, r *http.Request, p *peer, a attempt
 		l.silent(w, r, err, l.again(p.Name, a.ReturnTo))
 		return
 	}
-	if err := l.handOver(w, a, ticket); err != nil {
+	if err := l.handOver(w, a, rec.ID, ticket); err != nil {
 		l.tooLarge(w, r, err)
 		return
 	}

@@ -29,14 +29,26 @@ const maxCookie = 4096
 type handoff struct {
 	ReturnTo string `json:"r"`
 	Made     int64  `json:"t"` // milliseconds since 1970
+	User     string `json:"u"`
+	Provider string `json:"p"`
+	Fresh    bool   `json:"f,omitzero"`
+	Began    int64  `json:"b"` // as in its attempt
 	ticket   string
+}
+
+// overtaken tells whether the browser has got a session of the same person, at
+// the same provider, since the login began: in another tab. That session stays.
+// To end it would have the requests that other tabs send with it just now
+// answered by one that signs the browser out, whatever session it has by then.
+func (h handoff) overtaken(s session.Session) bool {
+	return !h.Fresh && s.User.ID == h.User && s.Provider == h.Provider && s.Created.After(time.UnixMicro(h.Began))
 }
 
 func handoffCookie(slot int) string { return "__Host-handoff-" + strconv.Itoa(slot) }
 
 // handOver gives the browser the handoff of an attempt.
-func (l *Login) handOver(w http.ResponseWriter, a attempt, ticket secret.Value) error {
-	plain, err := json.Marshal(handoff{ReturnTo: a.ReturnTo, Made: l.now().UnixMilli()})
+func (l *Login) handOver(w http.ResponseWriter, a attempt, userID string, ticket secret.Value) error {
+	plain, err := json.Marshal(handoff{ReturnTo: a.ReturnTo, Made: l.now().UnixMilli(), User: userID, Provider: a.Provider, Fresh: a.Fresh, Began: a.Began})
 	if err != nil {
 		return err
 	}
@@ -63,7 +75,7 @@ func (l *Login) finish(w http.ResponseWriter, r *http.Request) {
 	}
 	h, name, ok := l.handedOver(r)
 	if ok {
-		first, err := l.cfg.Marks.Mark(r.Context(), session.KeyOf("handoff", h.ticket), l.now().Add(2*handoffTime))
+		first, err := l.cfg.Marks.Mark(r.Context(), session.KeyOf("handoff", h.ticket), l.now().Add(handoffTime+aheadTime))
 		if err != nil {
 			l.silent(w, r, err, l.again("", h.ReturnTo))
 			return
@@ -77,6 +89,10 @@ func (l *Login) finish(w http.ResponseWriter, r *http.Request) {
 		clearCookie(w, name)
 	}
 	if ok {
+		if now, err := l.cfg.Sessions.Current(r); err == nil && h.overtaken(now) {
+			http.Redirect(w, r, h.ReturnTo, http.StatusSeeOther)
+			return
+		}
 		err := l.cfg.Sessions.Finish(w, r, secret.New(h.ticket))
 		if err == nil {
 			http.Redirect(w, r, h.ReturnTo, http.StatusSeeOther)
@@ -126,7 +142,7 @@ func (l *Login) handedOver(r *http.Request) (h handoff, name string, ok bool) {
 		return handoff{}, name, false
 	}
 	age := l.now().Sub(time.UnixMilli(h.Made))
-	return h, name, age >= -time.Minute && age <= handoffTime
+	return h, name, age >= -aheadTime && age <= handoffTime
 }
 
 // attrs makes attributes of names and values in turn; what is empty is left out.
