@@ -134,7 +134,9 @@ func profile(claims map[string]any) user.Profile {
 			p.Name = shown(claims[name])
 		}
 	}
-	if verified, said := claims["email_verified"].(bool); verified || !said {
+	// Some say it as a text. Whatever is no plain yes is a no.
+	switch verified, said := claims["email_verified"]; {
+	case !said, verified == true, verified == "true":
 		p.Email = shown(claims["email"])
 	}
 	return p

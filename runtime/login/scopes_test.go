@@ -115,10 +115,14 @@ func TestProfile(t *testing.T) {
 		claims      map[string]any
 		name, email string
 	}{
-		"all":        {map[string]any{"name": " Ann ", "email": "a@x", "email_verified": true}, "Ann", "a@x"},
-		"unverified": {map[string]any{"name": "Ann", "email": "a@x", "email_verified": false}, "Ann", ""},
-		"unsaid":     {map[string]any{"preferred_username": "ann", "email": "a@x"}, "ann", "a@x"},
-		"no texts":   {map[string]any{"name": 7.0, "nickname": "n\x00", "email": []any{}}, "", ""},
+		"all":                   {map[string]any{"name": " Ann ", "email": "a@x", "email_verified": true}, "Ann", "a@x"},
+		"unverified":            {map[string]any{"name": "Ann", "email": "a@x", "email_verified": false}, "Ann", ""},
+		"unverified, as a text": {map[string]any{"name": "Ann", "email": "a@x", "email_verified": "false"}, "Ann", ""},
+		"verified, as a text":   {map[string]any{"name": "Ann", "email": "a@x", "email_verified": "true"}, "Ann", "a@x"},
+		"verified: null":        {map[string]any{"name": "Ann", "email": "a@x", "email_verified": nil}, "Ann", ""},
+		"verified: 1":           {map[string]any{"name": "Ann", "email": "a@x", "email_verified": 1.0}, "Ann", ""},
+		"unsaid":                {map[string]any{"preferred_username": "ann", "email": "a@x"}, "ann", "a@x"},
+		"no texts":              {map[string]any{"name": 7.0, "nickname": "n\x00", "email": []any{}}, "", ""},
 	} {
 		if got := profile(c.claims); got.Name != c.name || got.Email != c.email {
 			t.Errorf("%s: profile() = %+v, want %q, %q", name, got, c.name, c.email)
