@@ -42,6 +42,7 @@ type app struct {
 	server *httptest.Server
 	login  *login.Login
 	stores store.Stores
+	ring   *secret.Ring
 	log    *lines
 	offset atomic.Int64 // of the clock, in nanoseconds
 	down   atomic.Bool  // the store does not answer
@@ -81,6 +82,7 @@ func newApp(t *testing.T, o option, providers ...provider.Config) *app {
 			t.Fatal(err)
 		}
 	}
+	a.ring = ring
 	logger := slog.New(slog.NewTextHandler(a.log, nil))
 	a.server = httptest.NewUnstartedServer(nil)
 	a.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)

@@ -318,7 +318,12 @@ func (l *Login) Handler(api http.Handler) http.Handler {
 		if fromBrowser(r) {
 			rw := &redirector{ResponseWriter: w}
 			if navigates(r) {
-				rw.to = l.path("login", url.Values{"return_to": {r.URL.RequestURI()}})
+				q := url.Values{}
+				// What is too long to come back to is no reason not to sign in.
+				if to := r.URL.RequestURI(); l.comesBack(to) {
+					q.Set("return_to", to)
+				}
+				rw.to = l.path("login", q)
 			}
 			w = rw
 		}

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -32,27 +33,35 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 		}
 		everywhere = f.Get("everywhere") == "1"
 	}
-	current, err := l.cfg.Sessions.Current(r)
+	// A person who closes the tab wants to be signed out all the same.
+	ending := r.WithContext(context.WithoutCancel(r.Context()))
+	current, err := l.cfg.Sessions.Current(ending)
 	if err != nil && !errors.Is(err, session.ErrNone) {
 		problem.Write(w, r, unavailable(err))
 		return
 	}
-	to := l.path("logout", nil)
-	if err == nil {
-		// Before the session goes: its ID token names it at the provider.
-		away := l.endSessionURL(r, current)
+	found := err == nil
+	hint := ""
+	if found {
+		hint = l.idToken(ending, current) // before the session goes
 		if everywhere {
-			err = l.cfg.Sessions.EndAll(r.Context(), current.User.ID)
+			if err := l.cfg.Sessions.EndAll(ending.Context(), current.User.ID); err != nil {
+				problem.Write(w, r, unavailable(err))
+				return
+			}
 		}
-		if err == nil {
-			_, err = l.cfg.Sessions.End(w, r)
-		}
-		if err != nil && !errors.Is(err, session.ErrNone) {
-			problem.Write(w, r, unavailable(err))
-			return
-		}
+	}
+	// Also where there is none that counts: of two cookies of the name, which
+	// somebody may have planted one of, none does, and both may let in alone.
+	if _, err = l.cfg.Sessions.End(w, ending); err != nil && !errors.Is(err, session.ErrNone) {
+		problem.Write(w, r, unavailable(err))
+		return
+	}
+	to := l.path("logout", nil)
+	if found {
 		l.note(r, "logout", "user", current.User.ID, "session", current.ID.String(), "everywhere", map[bool]string{true: "true"}[everywhere])
-		if away != "" {
+		// Only now: the provider may be slow to say where that is.
+		if away := l.endSessionURL(r, current, hint); away != "" {
 			to = away
 		}
 	}
@@ -70,9 +79,22 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// idToken is the ID token of a session, which names it at the provider; "" where
+// none is kept.
+func (l *Login) idToken(r *http.Request, s session.Session) string {
+	if l.cfg.Sessions.Kind() != session.Server {
+		return ""
+	}
+	kept, _, err := l.loadTokens(r.Context(), s.ID)
+	if err != nil {
+		return ""
+	}
+	return kept.ID
+}
+
 // endSessionURL is where the provider's own session ends, "" where it offers
 // nothing of that kind or does not answer now.
-func (l *Login) endSessionURL(r *http.Request, s session.Session) string {
+func (l *Login) endSessionURL(r *http.Request, s session.Session, hint string) string {
 	p := l.peer(s.Provider)
 	if p == nil || !p.OpenID() {
 		return ""
@@ -89,10 +111,8 @@ func (l *Login) endSessionURL(r *http.Request, s session.Session) string {
 	q.Set("client_id", p.ClientID)
 	q.Set("post_logout_redirect_uri", l.cfg.PublicURL+l.path("logout", nil))
 	q.Set("state", random())
-	if l.cfg.Sessions.Kind() == session.Server {
-		if kept, _, err := l.loadTokens(r.Context(), s.ID); err == nil && kept.ID != "" {
-			q.Set("id_token_hint", kept.ID)
-		}
+	if hint != "" {
+		q.Set("id_token_hint", hint)
 	}
 	u.RawQuery = q.Encode()
 	return u.String()

@@ -40,7 +40,7 @@ func discover(ctx context.Context, client *http.Client, where, issuer string) (m
 	}
 	var errs []error
 	if m.Issuer != issuer {
-		errs = append(errs, fmt.Errorf("they name the issuer %q, and %q is configured (to the letter, a slash at the end included)", m.Issuer, issuer))
+		errs = append(errs, fmt.Errorf("they name the issuer %.200q, and %q is configured (to the letter, a slash at the end included)", m.Issuer, issuer))
 	}
 	for _, e := range []struct {
 		name, value string
@@ -54,7 +54,7 @@ func discover(ctx context.Context, client *http.Client, where, issuer string) (m
 	} {
 		u, err := url.Parse(e.value)
 		if (e.value != "" || e.required) && (err != nil || u.Scheme != "https" || u.Host == "" || u.Fragment != "") {
-			errs = append(errs, fmt.Errorf("%s is %q, not an https URL", e.name, e.value))
+			errs = append(errs, fmt.Errorf("%s is %.200q, not an https URL", e.name, e.value))
 		}
 	}
 	if len(errs) > 0 {

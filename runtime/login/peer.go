@@ -26,6 +26,9 @@ const (
 	retryTime = time.Second
 	// metadataTime is how long what a provider says of itself is believed.
 	metadataTime = 24 * time.Hour
+	// staleTime is how long somebody waits for newer metadata where there
+	// are older ones to go on with.
+	staleTime = time.Second
 )
 
 // A peer is one configured provider.
@@ -34,10 +37,11 @@ type peer struct {
 	login  *Login
 	client *http.Client
 
-	mu     sync.Mutex // held while the provider is looked up: one call at a time
+	mu     sync.Mutex // never held while the provider is asked
 	link   *link
-	asked  time.Time // when it was looked up last
-	silent error     // why there is no link, or no newer one
+	asked  time.Time     // when it was looked up last
+	silent error         // why there is no link, or no newer one
+	look   chan struct{} // closed when the look that goes on is over; nil for none
 }
 
 // A link is all that is needed to send people to a provider and to believe
@@ -91,38 +95,76 @@ func (p *peer) checkEndpoints() error {
 
 // ready returns the link to the provider, which it makes at the first call and
 // renews once a day. While a provider is silent it is asked once a second at
-// most, and what was known of it before holds on.
+// most, and what was known of it before holds on. Of all who wait for the
+// provider one look is begun, which does not end with the call that began it,
+// and nobody waits for longer than that look or their own context. Who can go on
+// with what was known before waits for a moment at most.
 func (p *peer) ready(ctx context.Context) (*link, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := p.login.now()
-	fresh := now.Sub(p.asked) < retryTime && now.Sub(p.asked) >= 0
-	switch {
-	case p.link != nil && (p.silent == nil && now.Sub(p.asked) < metadataTime || fresh):
-		return p.link, nil
-	case p.link == nil && p.silent != nil && fresh:
-		return nil, p.silent
+	old, silent := p.link, p.silent
+	age := now.Sub(p.asked)
+	fresh := age < retryTime && age >= 0
+	if old != nil && (silent == nil && age < metadataTime || fresh) || old == nil && silent != nil && fresh {
+		p.mu.Unlock()
+		return known(old, silent)
 	}
-	link, err := p.lookUp(ctx)
-	if ctx.Err() != nil && err != nil {
-		// The caller went away: nothing is known of the provider.
-		if p.link != nil {
-			return p.link, nil
+	if p.look == nil {
+		p.look = make(chan struct{})
+		go p.renew(context.WithoutCancel(ctx), p.look)
+	}
+	look := p.look
+	p.mu.Unlock()
+
+	if old != nil {
+		if silent != nil {
+			return old, nil // there is little hope
 		}
-		return nil, err
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, staleTime)
+		defer end()
 	}
-	p.asked, p.silent = now, err
+	select {
+	case <-look:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return known(p.link, p.silent)
+	case <-ctx.Done():
+		return known(old, fmt.Errorf("login: provider %s: no answer yet: %w", p.Name, ctx.Err()))
+	}
+}
+
+// known is the link, or why there is none.
+func known(l *link, silent error) (*link, error) {
+	if l != nil {
+		return l, nil
+	}
+	return nil, silent
+}
+
+// renew looks the provider up and closes look. The time counts from when the
+// provider has answered: a slow one is left alone as long as one that is quick
+// to fail.
+func (p *peer) renew(ctx context.Context, look chan struct{}) {
+	link, err := p.lookUp(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked, p.silent = p.login.now(), err
 	if err == nil {
 		p.link = link
 	}
-	if p.link == nil {
-		return nil, err
-	}
-	return p.link, nil
+	p.look = nil
+	close(look)
 }
 
-// lookUp makes a link anew.
-func (p *peer) lookUp(ctx context.Context) (*link, error) {
+// lookUp makes a link anew. A panic would end the program, as no server's
+// handler stands above: what a provider writes shall not.
+func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			made, err = nil, fmt.Errorf("login: provider %s: panic: %v", p.Name, cause)
+		}
+	}()
 	link := &link{oauth: oauth2.Config{
 		ClientID:     p.ClientID,
 		ClientSecret: p.ClientSecret.Reveal(),
@@ -157,8 +199,11 @@ func (p *peer) lookUp(ctx context.Context) (*link, error) {
 // keys returns the provider's key set; the same one as before where it lies at
 // the same place, since it remembers when it was fetched.
 func (p *peer) keys(uri string) (*jwks.Set, error) {
-	if p.link != nil && p.link.metadata.JWKSURI == uri {
-		return p.link.metadata.keys, nil
+	p.mu.Lock()
+	old := p.link
+	p.mu.Unlock()
+	if old != nil && old.metadata.JWKSURI == uri {
+		return old.metadata.keys, nil
 	}
 	return jwks.New(jwks.Config{URL: uri, Client: p.client, Algorithms: p.Algorithms, Now: p.login.cfg.Now, Logger: p.login.cfg.Logger})
 }

@@ -100,6 +100,12 @@ func (l *Login) returnTo(raw string) (string, bool) {
 	return to, true
 }
 
+// comesBack tells whether a person can be sent to raw after a login.
+func (l *Login) comesBack(raw string) bool {
+	_, ok := l.returnTo(raw)
+	return ok
+}
+
 // chosen is the provider of that name, or the only one; nil where a person has
 // to choose.
 func (l *Login) chosen(name string) *peer {
