@@ -17,6 +17,8 @@ import (
 const (
 	// attemptTime is how long a person may take at the provider.
 	attemptTime = 10 * time.Minute
+	// aheadTime is how far the clock of another replica may be ahead.
+	aheadTime = time.Minute
 	// slots is how many logins one browser may have under way. Each has a
 	// cookie of its own, and there are no more names than this: however many
 	// tabs begin at once, the request header stays small.
@@ -101,7 +103,7 @@ func (as *attempts) open(r *http.Request, slot int) (attempt, bool) {
 	}
 	a.slot = slot
 	age := as.now().Sub(time.UnixMicro(a.Began))
-	return a, age >= -time.Minute && age <= attemptTime
+	return a, age >= -aheadTime && age <= attemptTime
 }
 
 // find returns the attempt that state belongs to.
