@@ -11,8 +11,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/go-json-experiment/json"
+
+	chromium "github.com/gatewright/gatewright/internal/testenv/browser"
 )
 
 const loginDoc = `openapi: 3.1.0
@@ -199,4 +203,49 @@ func TestDevLogin(t *testing.T) {
 			t.Errorf("POST /posts by alice = %d, want 501", got)
 		}
 	})
+}
+
+// TestDevBrowser signs in and out with a real browser, which holds the pages
+// to their policies and trusts the development authority alone.
+func TestDevBrowser(t *testing.T) {
+	home := t.TempDir()
+	b := &helloBench{home: home, dir: filepath.Join(home, "diary")}
+	b.write(t, "../api.yaml", loginDoc)
+	port := freePort(t)
+	b.session, b.base = startDev(t, home, "-port", port, "api.yaml"), "https://localhost:"+port
+	defer b.stop(t)
+	tab := chromium.Chromium(t, nil, filepath.Join(home, ".config", "gatewright", "ca", "ca.pem"))
+
+	// shows waits until the page at an address of the application has a text.
+	shows := func(path, text string) {
+		t.Helper()
+		var at, got string
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			// They fail while the page changes.
+			at, _ = chromedp.Run(tab, chromedp.Location())
+			got, _ = chromedp.Run(tab, chromedp.Evaluate[string]("document.body.textContent"))
+			if strings.HasPrefix(at, b.base+path) && strings.Contains(got, text) {
+				return
+			}
+		}
+		t.Fatalf("the browser is at %s and shows %q, want %s and %q", at, got, path, text)
+	}
+	if err := chromedp.Do(tab,
+		chromedp.Navigate(b.base+"/auth/login?return_to=/mine"),
+		chromedp.WaitVisible(`button[value="writer"]`),
+	); err != nil {
+		t.Fatal(err)
+	}
+	// The page's style counts, so the policy names it rightly.
+	if high, err := chromedp.Run(tab, chromedp.Evaluate[float64](`document.querySelector("button").offsetHeight`)); err != nil || high < 44 {
+		t.Errorf("a user's button is %v px high (%v), want 44 for fingers", high, err)
+	}
+	if err := chromedp.Do(tab, chromedp.Click(`button[value="writer"]`)); err != nil {
+		t.Fatal(err)
+	}
+	shows("/mine", "not_implemented")
+	if err := chromedp.Do(tab, chromedp.Navigate(b.base+"/auth/logout"), chromedp.Click(`form button`)); err != nil {
+		t.Fatal(err)
+	}
+	shows("/auth/logout?state=", "You are signed out")
 }
