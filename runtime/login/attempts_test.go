@@ -382,3 +382,44 @@ func TestOvertaken(t *testing.T) {
 		}
 	})
 }
+
+// TestReplayAtASlowClock: a login that begins on a replica whose clock is ahead
+// may be answered for longer here, and for as long it is remembered.
+func TestReplayAtASlowClock(t *testing.T) {
+	idp := gatetest.NewProvider(t)
+	ahead := newApp(t, option{}, idp.Config("main"))
+	a := newApp(t, option{store: ahead.stores, ring: ahead.ring}, idp.Config("main"))
+	ahead.offset.Store(int64(50 * time.Second))
+	b := newBrowser(t, ahead, idp)
+	back := b.step(b.step("/auth/login", "none").header.Get("Location"), "cross-site").header.Get("Location")
+	at, err := url.Parse(ahead.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies := b.client.Jar.Cookies(at)
+	answer := func() {
+		req, err := http.NewRequest(http.MethodGet, strings.Replace(back, ahead.url, a.url, 1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cookies {
+			req.AddCookie(c)
+		}
+		res, err := a.server.Client().Transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	answer()
+	later := 10*time.Minute + 20*time.Second
+	a.offset.Store(int64(later))
+	if err := a.stores.Sweep(t.Context(), time.Now().Add(later)); err != nil {
+		t.Fatal(err)
+	}
+	answer()
+	a.log.wants(t, "login response replayed")
+	if n := idp.Requests("/token"); n != 1 {
+		t.Errorf("the provider was sent %d codes, want 1", n)
+	}
+}
