@@ -83,29 +83,44 @@ func TestAdversaryResponse(t *testing.T) {
 }
 
 // TestAdversaryCodeAgain: however a login ended, its response brings the code
-// to the token endpoint once.
+// to the token endpoint once, even with the cookies it came with.
 func TestAdversaryCodeAgain(t *testing.T) {
 	both(t, func(t *testing.T, o option) {
 		s := newStage(t, play{option: o})
 		for _, c := range []trial{
 			{name: "accepted", must: accept},
-			{name: "rejected", mischief: with("nonce", nil), must: reject, cause: "nonce"},
-			{name: "unavailable", mischief: spoilt("/token", gatetest.Fault{Status: 500}), must: unavailable, cause: "500"},
+			{name: "rejected", mischief: with("nonce", nil), must: reject},
+			{name: "unavailable", mischief: spoilt("/token", gatetest.Fault{Status: 500}), must: unavailable},
 			{name: "dropped", mischief: spoilt("/token", gatetest.Fault{Drop: true}), must: unavailable},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				b := s.run(t, c)
-				before := s.idp.Requests("/token")
-				for _, to := range b.seen {
-					if strings.Contains(to, "/auth/callback/") {
-						v := b.follow(to, "cross-site", 10)
-						if v.status != 200 || b.signedIn() != (c.must == accept) {
-							t.Errorf("the response again ends at %s with %d, signed in: %v", v.url, v.status, b.signedIn())
-						}
+				s.log.reset()
+				b, thief := newBrowser(t, s.app, s.idp), newBrowser(t, s.app, s.idp)
+				begun := b.step("/auth/login?return_to=/me", "none")
+				saved := make(map[string]string)
+				for slot := range 5 {
+					if value := b.cookie(attempt(slot)); value != "" {
+						saved[attempt(slot)] = value
 					}
 				}
-				if n := s.idp.Requests("/token"); n != before || s.idp.CodeReuses() != 0 {
-					t.Errorf("the token endpoint was asked %d times more", n-before)
+				callback := b.step(begun.header.Get("Location"), "cross-site").header.Get("Location")
+				s.misbehave(c.mischief)
+				defer s.misbehave(gatetest.Mischief{})
+				before := s.idp.Requests("/token")
+				b.follow(callback, "cross-site", 10)
+				for _, again := range []*browser{b, thief} {
+					for name, value := range saved {
+						again.setCookie(name, value)
+					}
+					v := again.follow(callback, "cross-site", 10)
+					if v.status != 200 || again.signedIn() != (c.must == accept && again == b) {
+						t.Errorf("the response again ends at %s with %d, signed in: %v", v.url, v.status, again.signedIn())
+					}
+					s.checkSecrets(t, visit{}, again)
+				}
+				s.log.wants(t, "audit=true", "login response replayed")
+				if n := s.idp.Requests("/token") - before; n != 1 {
+					t.Errorf("the token endpoint was asked %d times", n)
 				}
 			})
 		}
