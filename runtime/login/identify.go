@@ -175,7 +175,7 @@ func granted(token *oauth2.Token, asked []string) []string {
 
 // tokenError is what went wrong at the token endpoint, without its answer,
 // which may hold anything. A fault of the provider wraps errUnavailable, a
-// refusal of ours errRefused.
+// refusal errRefused, or errClient.
 func tokenError(err error) error {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
@@ -191,9 +191,16 @@ func tokenError(err error) error {
 		return fmt.Errorf("%w: %w", errUnavailable, cause)
 	case answer.ErrorCode == "" && status < 400:
 		return cause
+	case answer.ErrorCode == "invalid_client", answer.ErrorCode == "unauthorized_client":
+		return fmt.Errorf("%w: %w", errClient, cause)
 	}
 	return fmt.Errorf("%w: %w", errRefused, cause)
 }
 
-// errRefused means that the provider would not give a token.
-var errRefused = errors.New("the provider refuses")
+var (
+	// errRefused means that the provider would not give a token.
+	errRefused = errors.New("the provider refuses")
+	// errClient means that it does not take us for who we are: nothing is
+	// said of the person, or of what was sent for them.
+	errClient = errors.New("the provider refuses this client: are client_id, client_secret and client_auth right?")
+)

@@ -126,6 +126,8 @@ func TestRefreshFails(t *testing.T) {
 	}{
 		"refused": {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {
 			Status: 400, Type: "application/json", Body: func([]byte) []byte { return []byte(`{"error":"invalid_grant"}`) }}}}, 401, true},
+		"another secret": {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {
+			Status: 401, Type: "application/json", Body: func([]byte) []byte { return []byte(`{"error":"invalid_client"}`) }}}}, 503, false},
 		"another person": {gatetest.Mischief{IDToken: gatetest.Forgery{Claims: func(c map[string]any) { c["sub"] = "mallory" }}}, 401, true},
 		"another issuer": {gatetest.Mischief{IDToken: gatetest.Forgery{Claims: func(c map[string]any) { c["iss"] = "https://evil.example" }}}, 401, true},
 		"failing":        {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {Status: 500}}}, 503, false},
