@@ -146,6 +146,7 @@ func TestParseHeader(t *testing.T) {
 		"no payload":          {"e30..e30", jwks.Header{}, "part 2"},
 		"no signature":        {"e30.e30.", jwks.Header{}, "part 3"},
 		"padding":             {"e30=.e30.e30", jwks.Header{}, "part 1"},
+		"padding, longer":     {b64(`{"alg":"EdDSA"}`) + "=.e30.e30", jwks.Header{}, "part 1"},
 		"standard base64":     {"e30.e30.++++", jwks.Header{}, "part 3"},
 		"blank in front":      {" e30.e30.e30", jwks.Header{}, "part 1"},
 		"newline behind":      {"e30.e30.e30\n", jwks.Header{}, "compact"},

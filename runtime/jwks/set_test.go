@@ -273,7 +273,7 @@ func TestFailures(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, s := start(t, func(c *jwks.Config) { c.Client.Timeout = 200 * time.Millisecond; c.MaxAge = time.Hour })
+			p, s := start(t, func(c *jwks.Config) { c.MaxAge = time.Hour })
 			// Down at first: it recovers by itself, an interval later.
 			p.answer(h)
 			step(t, p, s, "down", good, jwks.ErrUnavailable, 1)
@@ -328,6 +328,19 @@ func TestLeftWithOldKeys(t *testing.T) {
 	defer cancel()
 	if _, err := s.VerifySignature(ctx, token); !errors.Is(err, jwks.ErrUnavailable) {
 		t.Errorf("VerifySignature() = %v, want ErrUnavailable", err)
+	}
+}
+
+// TestSlow: a provider that does not answer holds nobody up for longer than
+// the client's time limit.
+func TestSlow(t *testing.T) {
+	p, s := start(t, func(c *jwks.Config) { c.Client.Timeout = 300 * time.Millisecond })
+	p.answer(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	token := sign(t, ed(), "EdDSA", "a")
+	began := time.Now()
+	_, err := s.VerifySignature(t.Context(), token)
+	if took := time.Since(began); !errors.Is(err, jwks.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) || took > 5*time.Second {
+		t.Errorf("VerifySignature() = %v after %s, want ErrUnavailable after 300ms", err, took)
 	}
 }
 
