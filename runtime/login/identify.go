@@ -28,6 +28,7 @@ func (p *peer) identify(ctx context.Context, link *link, a attempt, code string)
 	// A person who closes the tab does not end a call half way.
 	call, cancel := p.bounded(context.WithoutCancel(ctx))
 	defer cancel()
+	began := p.login.now()
 	token, err := link.oauth.Exchange(call, code, oauth2.VerifierOption(a.Verifier))
 	if err != nil {
 		return identity{}, fmt.Errorf("exchanging the code: %w", tokenError(err))
@@ -45,6 +46,7 @@ func (p *peer) identify(ctx context.Context, link *link, a attempt, code string)
 		return identity{}, err
 	}
 	found.Provider = p.Name
+	found.login.Began = began
 	found.Scopes = held(p.login.schemesOf(p.Name), p.login.cfg.Bindings, found.Claims, granted(token, link.oauth.Scopes))
 	if p.login.cfg.Sessions.Kind() == session.Server {
 		if found.login.Tokens, err = json.Marshal(keep(token, p.login.now())); err != nil {

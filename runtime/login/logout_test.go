@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -249,6 +250,34 @@ func TestBackChannel(t *testing.T) {
 		a.down.Store(false)
 		if v := send(); v.status != 200 || other.signedIn() {
 			t.Errorf("back-channel logout sent again = %d, signed in: %v", v.status, other.signedIn())
+		}
+	})
+}
+
+// TestBackChannelOvertakesTheLogin: a logout that comes while the provider is
+// slow to say who has just signed in ends the session that comes of it.
+func TestBackChannelOvertakesTheLogin(t *testing.T) {
+	both(t, func(t *testing.T, o option) {
+		idp := gatetest.NewProvider(t)
+		a := newApp(t, o, idp.Config("main"))
+		idp.RegisterServer(a.url, "main", a.server.Client())
+		b := newBrowser(t, a, idp)
+		b.signIn() // keys are fetched
+		b.post("/auth/logout", nil)
+		callback := b.step(b.step("/auth/login?return_to=/", "none").header.Get("Location"), "cross-site").header.Get("Location")
+		idp.Misbehave(gatetest.Mischief{Faults: map[string]gatetest.Fault{"/userinfo": {Delay: 2 * time.Second}}})
+		asked := idp.Requests("/userinfo")
+		done := make(chan visit, 1)
+		go func() { done <- b.follow(callback, "cross-site", 5) }()
+		for idp.Requests("/userinfo") == asked {
+			time.Sleep(10 * time.Millisecond)
+		}
+		sids := idp.Sessions("ann")
+		if status, err := idp.Logout(t.Context(), "ann", sids[len(sids)-1]); err != nil || status != 200 {
+			t.Errorf("Logout() = %d, %v", status, err)
+		}
+		if v := <-done; v.status != 200 || !strings.Contains(v.body, "Please sign in again") || b.signedIn() {
+			t.Errorf("a login whose session the provider has ended = %d %s, signed in: %v", v.status, v.body, b.signedIn())
 		}
 	})
 }

@@ -35,6 +35,10 @@ type Login struct {
 	AuthTime        time.Time           // zero where unknown
 	Agent           string              // User-Agent of the browser
 	Tokens          []byte              // the provider's tokens; of the server kind only
+	// Began is a time before the provider said that the person is signed in;
+	// zero: the time of Begin. What ends their sessions later than that ends
+	// this one, however long the provider took to tell the rest.
+	Began time.Time
 }
 
 // Begin makes a session that is in no browser yet. The ticket is for the one
@@ -46,10 +50,14 @@ func (s *Sessions) Begin(ctx context.Context, n Login) (ticket secret.Value, err
 		return secret.Value{}, err
 	}
 	now := s.now()
+	created := now
+	if began := storable(n.Began); !began.IsZero() && began.Before(now) {
+		created = began
+	}
 	rec := Record{
 		User: n.User.ID, Provider: n.Provider, Issuer: n.Issuer, Subject: n.Subject, ProviderSession: n.ProviderSession,
-		Scopes: n.Scopes, AuthTime: storable(n.AuthTime), Created: now, Used: now.Truncate(time.Minute),
-		Idle: now.Add(pendingLife), Expires: now.Add(pendingLife), Agent: agent(n.Agent),
+		Scopes: n.Scopes, AuthTime: storable(n.AuthTime), Created: created, Used: now.Truncate(time.Minute),
+		Idle: created.Add(pendingLife), Expires: created.Add(pendingLife), Agent: agent(n.Agent),
 	}
 	if s.cfg.Kind == Sealed {
 		return s.beginSealed(rec)
