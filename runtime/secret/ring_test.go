@@ -114,6 +114,24 @@ func TestRingRotates(t *testing.T) {
 	}
 }
 
+// TestRingHasAKeyForEachPurpose: not one for all, kept apart by what is sealed
+// along alone. The id in front is derived together with its key.
+func TestRingHasAKeyForEachPurpose(t *testing.T) {
+	r := ring(t, secret.Random(32))
+	seen := make(map[string]string)
+	for _, purpose := range []string{"session", "session ticket", "login attempt"} {
+		sealed, err := base64.RawURLEncoding.DecodeString(r.Sealer(purpose).Seal(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := string(sealed[:4])
+		if other, ok := seen[id]; ok {
+			t.Errorf("%q and %q have the same key", purpose, other)
+		}
+		seen[id] = purpose
+	}
+}
+
 func TestNewRingRefuses(t *testing.T) {
 	good := secret.Random(32)
 	for name, roots := range map[string][]secret.Value{
