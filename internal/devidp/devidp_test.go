@@ -521,7 +521,6 @@ func TestOrigins(t *testing.T) {
 // An application takes logout tokens.
 type application struct {
 	*httptest.Server
-	mu     sync.Mutex
 	tokens chan string
 }
 
@@ -583,7 +582,7 @@ func TestLogout(t *testing.T) {
 			got.Events["http://schemas.openid.net/event/backchannel-logout"] == nil {
 			t.Errorf("logout token %s", payload)
 		}
-		parsed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+		parsed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
 		if err != nil || parsed.Signatures[0].Header.ExtraHeaders["typ"] != "logout+jwt" {
 			t.Errorf("the logout token is of type %v (%v)", parsed.Signatures[0].Header.ExtraHeaders, err)
 		}

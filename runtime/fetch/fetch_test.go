@@ -143,11 +143,15 @@ func TestJSON(t *testing.T) {
 			w.WriteHeader(201)
 			io.WriteString(w, `{"name":"Ada"}`)
 		}, "status 201"},
-		"503": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "secret page", 503) }, "status 503"},
+		"503": {func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "secret page", http.StatusServiceUnavailable)
+		}, "status 503"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://evil.example/?code=secret", 302)
+			http.Redirect(w, r, "https://evil.example/?code=secret", http.StatusFound)
 		}, `redirects to "evil.example"`},
-		"to itself":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", 308) }, "redirects to"},
+		"to itself": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusPermanentRedirect)
+		}, "redirects to"},
 		"to nowhere":    {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(300) }, "nowhere"},
 		"not modified":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(304) }, "nowhere"},
 		"hangs up":      {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},

@@ -152,7 +152,7 @@ func (p *Provider) openHint(token string) (subject, sid string, err error) {
 	for _, k := range keys {
 		algorithms = append(algorithms, jose.SignatureAlgorithm(k.algorithm))
 	}
-	parsed, err := jose.ParseSigned(token, algorithms)
+	parsed, err := jose.ParseSignedCompact(token, algorithms)
 	if err != nil {
 		return "", "", fmt.Errorf("gatetest: id_token_hint: %w", err)
 	}

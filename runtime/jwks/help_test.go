@@ -33,7 +33,6 @@ import (
 // Keys take a while to make: one of each kind will do for all tests.
 var (
 	rsa2048 = sync.OnceValue(func() *rsa.PrivateKey { return rsaKey(2048) })
-	rsaOld  = sync.OnceValue(func() *rsa.PrivateKey { return rsaKey(2048) })
 	rsa2047 = sync.OnceValue(func() *rsa.PrivateKey { return rsaKey(2047) })
 	p256    = sync.OnceValue(func() *ecdsa.PrivateKey { return ecKey(elliptic.P256()) })
 	p384    = sync.OnceValue(func() *ecdsa.PrivateKey { return ecKey(elliptic.P384()) })
@@ -148,7 +147,7 @@ func (p *provider) answer(h http.HandlerFunc) {
 }
 
 func (p *provider) fail() {
-	p.answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", 503) })
+	p.answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusServiceUnavailable) })
 }
 
 func (p *provider) pass(d time.Duration) {

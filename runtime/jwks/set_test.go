@@ -258,8 +258,10 @@ func TestFailures(t *testing.T) {
 	one := set(member(t, ed(), "a", nil))
 	for name, h := range map[string]http.HandlerFunc{
 		"status 500": func(w http.ResponseWriter, r *http.Request) { http.Error(w, one, 500) },
-		"redirect":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", 307) },
-		"HTML":       func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		},
+		"HTML": func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") },
 		"hangs up": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, one[:10])
