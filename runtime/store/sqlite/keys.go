@@ -64,19 +64,7 @@ func (k keys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	defer rows.Close()
-	var recs []apikey.Record
-	for rows.Next() {
-		rec, err := scanKey(rows)
-		if err != nil {
-			return nil, err
-		}
-		recs = append(recs, rec)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
-	}
-	return recs, nil
+	return collect(rows, scanKey)
 }
 
 func (k keys) Revoke(ctx context.Context, id string, at time.Time) error {

@@ -109,19 +109,7 @@ func (x sessions) List(ctx context.Context, user string, limit int) ([]session.R
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	defer rows.Close()
-	var recs []session.Record
-	for rows.Next() {
-		rec, err := scanSession(rows)
-		if err != nil {
-			return nil, err
-		}
-		recs = append(recs, rec)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
-	}
-	return recs, nil
+	return collect(rows, scanSession)
 }
 
 func scanSession(r row) (session.Record, error) {

@@ -55,23 +55,28 @@ func (u users) List(ctx context.Context, after string, limit int) ([]user.Record
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	defer rows.Close()
-	var recs []user.Record
-	for rows.Next() {
-		rec, err := scanUser(rows)
-		if err != nil {
-			return nil, err
-		}
-		recs = append(recs, rec)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
-	}
-	return recs, nil
+	return collect(rows, scanUser)
 }
 
 // A row is one result, of *sql.Row or *sql.Rows.
 type row interface{ Scan(into ...any) error }
+
+// collect reads all of rows, and closes them.
+func collect[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	return all, nil
+}
 
 func scanUser(r row) (user.Record, error) {
 	var rec user.Record
