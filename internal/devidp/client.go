@@ -1,8 +1,12 @@
 package devidp
 
 import (
+	"context"
+	"crypto/subtle"
+	"errors"
 	"time"
 
+	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
@@ -43,3 +47,29 @@ func (c client) RestrictAdditionalIdTokenScopes() func([]string) []string { retu
 func (c client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return all }
 
 func all(scopes []string) []string { return scopes }
+
+// GetClientByClientID returns the one client.
+func (s *storage) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
+	if id != s.cfg.ClientID {
+		return nil, errors.New("unknown client")
+	}
+	return client{&s.cfg}, nil
+}
+
+// AuthorizeClientIDSecret checks the client's secret.
+func (s *storage) AuthorizeClientIDSecret(_ context.Context, id, text string) error {
+	if id != s.cfg.ClientID || subtle.ConstantTimeCompare([]byte(text), []byte(s.cfg.ClientSecret.Reveal())) != 1 {
+		return errors.New("unknown client or wrong secret")
+	}
+	return nil
+}
+
+// GetKeyByIDAndClientID is for clients that sign: this one has a secret.
+func (s *storage) GetKeyByIDAndClientID(context.Context, string, string) (*jose.JSONWebKey, error) {
+	return nil, errors.New("the client has no key")
+}
+
+// ValidateJWTProfileScopes is for clients that sign.
+func (s *storage) ValidateJWTProfileScopes(context.Context, string, []string) ([]string, error) {
+	return nil, oidc.ErrUnsupportedGrantType()
+}

@@ -144,7 +144,7 @@ func checkUsers(users []User) error {
 	}
 	seen := make(map[string]bool)
 	for _, u := range users {
-		if err := CheckName(u.Name); err != nil {
+		if err := checkName(u.Name); err != nil {
 			errs = append(errs, err)
 		}
 		if seen[u.Name] {
@@ -155,9 +155,9 @@ func checkUsers(users []User) error {
 	return errors.Join(errs...)
 }
 
-// CheckName tells why name cannot be a user's: empty, longer than 60 bytes,
+// checkName tells why name cannot be a user's: empty, longer than 60 bytes,
 // or with something in it that does not print.
-func CheckName(name string) error {
+func checkName(name string) error {
 	if name == "" || len(name) > 60 || !utf8.ValidString(name) || strings.TrimSpace(name) != name ||
 		strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return fmt.Errorf("devidp: %q is no name of a user: 1 to 60 printable bytes", name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
@@ -398,105 +396,6 @@ func (s *storage) RevokeToken(_ context.Context, text, _, _ string) *oidc.Error 
 	}
 	delete(s.access, text)
 	return nil
-}
-
-// GetClientByClientID returns the one client.
-func (s *storage) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
-	if id != s.cfg.ClientID {
-		return nil, errors.New("unknown client")
-	}
-	return client{&s.cfg}, nil
-}
-
-// AuthorizeClientIDSecret checks the client's secret.
-func (s *storage) AuthorizeClientIDSecret(_ context.Context, id, text string) error {
-	if id != s.cfg.ClientID || subtle.ConstantTimeCompare([]byte(text), []byte(s.cfg.ClientSecret.Reveal())) != 1 {
-		return errors.New("unknown client or wrong secret")
-	}
-	return nil
-}
-
-// SetUserinfoFromScopes does nothing: SetUserinfoFromRequest does.
-func (s *storage) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, string, []string) error {
-	return nil
-}
-
-// SetUserinfoFromRequest fills in the claims of an ID token.
-func (s *storage) SetUserinfoFromRequest(_ context.Context, info *oidc.UserInfo, req op.IDTokenRequest, scopes []string) error {
-	g, err := grantOf(req)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	info.AppendClaims("sid", g.sid)
-	return s.claims(info, g.subject, scopes)
-}
-
-// SetUserinfoFromToken answers at the UserInfo endpoint.
-func (s *storage) SetUserinfoFromToken(_ context.Context, info *oidc.UserInfo, id, _, _ string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, err := s.live(id)
-	if err != nil {
-		return err
-	}
-	return s.claims(info, t.grant.subject, t.scopes)
-}
-
-// SetIntrospectionFromToken answers at the introspection endpoint.
-func (s *storage) SetIntrospectionFromToken(_ context.Context, info *oidc.IntrospectionResponse, id, _, _ string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, err := s.live(id)
-	if err != nil {
-		return err
-	}
-	info.Subject, info.ClientID, info.Scope = t.grant.subject, t.grant.clientID, t.scopes
-	info.Expiration = oidc.FromTime(t.expires)
-	return nil
-}
-
-// live returns an access token that is good. The lock is held.
-func (s *storage) live(id string) (token, error) {
-	s.sweep(s.cfg.Now())
-	t, ok := s.access[id]
-	if !ok {
-		return token{}, oidc.ErrInvalidRequest().WithDescription("the access token is unknown or over")
-	}
-	return t, nil
-}
-
-// claims tells what scopes let be told of a user. The lock is held.
-func (s *storage) claims(info *oidc.UserInfo, subject string, scopes []string) error {
-	u, ok := s.user(subject)
-	if !ok {
-		return oidc.ErrInvalidGrant().WithDescription("the user is gone")
-	}
-	info.Subject = subject
-	info.AppendClaims("scopes", append([]string{}, u.Scopes...)) // a list also where it is empty
-	if slices.Contains(scopes, oidc.ScopeProfile) {
-		info.Name, info.PreferredUsername = u.Name, u.Name
-	}
-	if slices.Contains(scopes, oidc.ScopeEmail) && u.Email != "" {
-		info.Email, info.EmailVerified = u.Email, true
-	}
-	return nil
-}
-
-// GetPrivateClaimsFromScopes is for access tokens that are JWTs: none are.
-func (s *storage) GetPrivateClaimsFromScopes(context.Context, string, string, []string) (map[string]any, error) {
-	return nil, nil
-}
-
-// GetKeyByIDAndClientID is for clients that sign: this one has a secret.
-func (s *storage) GetKeyByIDAndClientID(context.Context, string, string) (*jose.JSONWebKey, error) {
-	return nil, errors.New("the client has no key")
-}
-
-// ValidateJWTProfileScopes is for clients that sign.
-func (s *storage) ValidateJWTProfileScopes(context.Context, string, []string) ([]string, error) {
-	return nil, oidc.ErrUnsupportedGrantType()
 }
 
 // Health is always good.
