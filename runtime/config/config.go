@@ -32,7 +32,7 @@ type Config struct {
 	// Secrets are the server's own keys. The first seals, signs and hashes;
 	// those after it only open and verify what they once made.
 	Secrets []secret.Value
-	// Store says where keys and users are kept, such as sqlite:blog.db.
+	// Store says where keys, users and sessions are kept, such as sqlite:blog.db.
 	// Empty where nothing is: a server that needs a store refuses to start.
 	Store string
 	// Environment is the one whose API keys are taken: live or test.
@@ -97,8 +97,10 @@ type Sessions struct {
 type CORS struct {
 	// Origins are exact, as browsers write them: https://app.example. * alone
 	// stands for all of them, and then there are no credentials.
-	Origins     []string
-	Credentials bool // cookies are taken from those pages too
+	Origins []string
+	// Credentials lets those pages read what is answered to cookies too. It
+	// gives a cookie no more weight: see origin.CORSConfig.
+	Credentials bool
 }
 
 // Admin is the listener for those who run the server.

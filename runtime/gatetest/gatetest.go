@@ -8,7 +8,9 @@
 // and session on an SQLite store; every other kind of credential is verified by
 // a [Fake].
 //
-// For tests of an application there are [Fake] and [Principal].
+// For tests of an application there are [Fake] and [Principal], and, for those
+// of its logins, [Provider]: an identity provider on loopback that can be told
+// to lie.
 package gatetest
 
 import (

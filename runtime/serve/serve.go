@@ -1,6 +1,7 @@
 // Package serve runs a handler as an HTTPS server: with limits on what a
 // request may take, with safe headers on every answer, and with a stop that
-// lets running requests finish.
+// lets running requests finish. Beside the handler it serves public files, and
+// on a listener of their own what those ask who run the server.
 package serve
 
 import (
