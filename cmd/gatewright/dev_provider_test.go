@@ -14,6 +14,7 @@ import (
 	"github.com/gatewright/gatewright/generator"
 	"github.com/gatewright/gatewright/generator/model"
 	"github.com/gatewright/gatewright/internal/devidp"
+	"github.com/gatewright/gatewright/internal/testenv"
 	"github.com/gatewright/gatewright/runtime/config"
 	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
@@ -137,7 +138,7 @@ func TestDevProviderPort(t *testing.T) {
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
 	if err != nil {
-		t.Skipf("somebody else took the port meanwhile: %v", err)
+		testenv.Skip(t, "somebody else took the port meanwhile: "+err.Error())
 	}
 	defer l.Close()
 	if is := issuer(); is == was {
