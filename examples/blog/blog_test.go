@@ -62,12 +62,31 @@ func start(t *testing.T) *blog {
 			t.Fatal(err)
 		}
 	}
+	stores := serveBlog(t, dir, file, nil)
+	keys, err := apikey.New(apikey.Config{Store: stores.Keys(), Users: stores.Users(), Environment: apikey.Test, Schemes: []string{"apiKey", "basic"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := trusting(t)
+	idp.RegisterServer(url, "main", client)
+	return &blog{url: url, client: client, keys: keys, users: stores.Users(), idp: idp}
+}
+
+// serveBlog runs the blog with the settings in a file, its posts in dir, until
+// the test ends, and opens its store a second time, as the command does it.
+// change, if any, is made to the configuration.
+func serveBlog(t *testing.T, dir, file string, change func(*config.Config)) *sqlite.Store {
+	t.Helper()
 	cfg, err := config.Load([]string{"-config", file}, func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
 	listening := make(chan struct{})
 	cfg.Listening = func(net.Addr) { close(listening) }
+	cfg.Files = front
+	if change != nil {
+		change(&cfg)
+	}
 	posts, err := openPosts(t.Context(), filepath.Join(dir, "blog.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +95,6 @@ func start(t *testing.T) *blog {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Files = front
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- api.Run(ctx, cfg, &service{posts: posts, policy: policy}, sqlite.Driver) }()
@@ -95,20 +113,12 @@ func start(t *testing.T) *blog {
 		ended <- nil
 		t.Fatalf("Run = %v", err)
 	}
-
-	// A second opening of the store, as the command does it.
 	stores, err := sqlite.Open(t.Context(), filepath.Join(dir, "keys.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stores.Close() })
-	keys, err := apikey.New(apikey.Config{Store: stores.Keys(), Users: stores.Users(), Environment: apikey.Test, Schemes: []string{"apiKey", "basic"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := trusting(t)
-	idp.RegisterServer(url, "main", client)
-	return &blog{url: url, client: client, keys: keys, users: stores.Users(), idp: idp}
+	return stores
 }
 
 // trusting is a client that trusts the development authority and nobody else.

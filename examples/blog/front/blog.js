@@ -122,6 +122,11 @@ $('#sign-out').addEventListener('click', () => act(async () => {
     throw new Error('Signing out failed. Please try again.');
   }
   const { location: to } = await answer.json();
+  // The browser may keep the page for the back button: as one of nobody.
+  session = null;
+  showWho();
+  $('#write').reset();
+  $('#posts').replaceChildren();
   location.assign(to);
 }));
 
