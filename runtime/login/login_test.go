@@ -378,3 +378,30 @@ func TestOtherPaths(t *testing.T) {
 		}
 	}
 }
+
+// TestHostIsNotBelieved: where the provider sends people is configured, and no
+// matter of what a request says.
+func TestHostIsNotBelieved(t *testing.T) {
+	idp := gatetest.NewProvider(t)
+	a := newApp(t, option{}, idp.Config("main"))
+	b := newBrowser(t, a, idp)
+	b.signIn()
+	ask := func(method, path string) visit {
+		req, err := http.NewRequest(method, a.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "evil.example"
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		req.Header.Set("X-Forwarded-Host", "evil.example")
+		req.Header.Set("Forwarded", "host=evil.example")
+		req.AddCookie(&http.Cookie{Name: session.DefaultCookie, Value: b.cookie(session.DefaultCookie)})
+		return b.send(req)
+	}
+	for path, v := range map[string]visit{"/auth/login": ask(http.MethodGet, "/auth/login"), "/auth/logout": ask(http.MethodPost, "/auth/logout")} {
+		text := v.header.Get("Location") + v.body
+		if !strings.Contains(text, idp.Issuer) || !strings.Contains(text, url.QueryEscape(a.url)) || strings.Contains(text, "evil") {
+			t.Errorf("%s for another host = %d %s", path, v.status, text)
+		}
+	}
+}
