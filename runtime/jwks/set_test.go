@@ -268,7 +268,6 @@ func TestFailures(t *testing.T) {
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		},
-		"slow": func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"no set": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, "{}")
