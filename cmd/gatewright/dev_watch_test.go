@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -365,7 +366,9 @@ func TestDevPort(t *testing.T) {
 	b.says(t, `"one"`)
 	s.stop(t)
 
-	cmd := exec.Command(os.Args[0], "dev", "-port", "8443", b.dir)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that serves all the same does not end
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "dev", "-port", "8443", b.dir)
 	cmd.Env = append(os.Environ(), "GWTEST_RUN=1", "HOME="+b.home, "XDG_CONFIG_HOME="+filepath.Join(b.home, ".config"), "XDG_CACHE_HOME="+filepath.Join(b.home, ".cache"))
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "address already in use") {
 		t.Errorf("dev on a port that is taken = %v\n%s", err, out)
