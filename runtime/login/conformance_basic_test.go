@@ -123,7 +123,7 @@ func TestConformanceBasicRequests(t *testing.T) {
 			for name, v := range more {
 				c[name] = v
 			}
-			c["iss"] = "https://evil.example" // which is not UserInfo's to say
+			c["iss"], c["acr"] = "https://evil.example", "gold" // which is not UserInfo's to say
 		}}})
 		if got := s.idp.Asked("/authorize")[0].Query.Get("scope"); got != "openid profile email phone address" {
 			t.Errorf("the scopes asked for are %q", got)
@@ -133,8 +133,8 @@ func TestConformanceBasicRequests(t *testing.T) {
 				t.Errorf("the claim %s is %v, want UserInfo's %v", name, seen[name], want)
 			}
 		}
-		if seen["iss"] != s.idp.Issuer {
-			t.Errorf("the claim iss is %v", seen["iss"])
+		if seen["iss"] != s.idp.Issuer || seen["acr"] != nil {
+			t.Errorf("the claims iss and acr are %v and %v", seen["iss"], seen["acr"])
 		}
 		if v := b.call("/auth/session"); !strings.Contains(v.body, `"name":"Ann"`) || !strings.Contains(v.body, `"email":"ann@example.com"`) {
 			t.Errorf("the session is %s", v.body)
