@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/gatewright/gatewright/runtime/jwks"
 	"github.com/gatewright/gatewright/runtime/problem"
 	"github.com/gatewright/gatewright/runtime/session"
@@ -50,7 +48,7 @@ func (l *Login) backChannel(w http.ResponseWriter, r *http.Request) {
 	until := token.Expires.Add(logoutMemory)
 	taken, err := l.cfg.Locks.Lock(r.Context(), key, holder, until)
 	if err != nil {
-		problem.Write(w, r, unavailable(err))
+		problem.Write(w, r, storeSilent(err))
 		return
 	}
 	if !taken {
@@ -61,7 +59,7 @@ func (l *Login) backChannel(w http.ResponseWriter, r *http.Request) {
 		if unlock := l.cfg.Locks.Unlock(r.Context(), key, holder); unlock != nil {
 			err = errors.Join(err, unlock)
 		}
-		problem.Write(w, r, unavailable(err))
+		problem.Write(w, r, storeSilent(err))
 		return
 	}
 	l.note(r, "back-channel logout", "provider", p.Name, "subject", token.Subject, "provider_session", token.SessionID)
@@ -72,16 +70,8 @@ func (l *Login) backChannel(w http.ResponseWriter, r *http.Request) {
 // badLogout answers 400 as section 2.8 has it. The cause is for our log alone.
 func (l *Login) badLogout(w http.ResponseWriter, r *http.Request, p *peer, cause error) {
 	l.note(r, "back-channel logout refused", "provider", p.Name, "cause", cause.Error())
-	b, err := json.Marshal(map[string]string{"error": "invalid_request", "error_description": "The logout token is not valid."})
-	if err != nil {
-		problem.Write(w, r, err)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	problem.CloseIfBody(w, r)
-	w.WriteHeader(http.StatusBadRequest)
-	_, _ = w.Write(b) // a provider that has gone is nobody to tell
+	writeJSON(w, r, http.StatusBadRequest, struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{"invalid_request", "The logout token is not valid."})
 }

@@ -1,7 +1,6 @@
 package login
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -231,9 +230,4 @@ func (l *Login) silent(w http.ResponseWriter, r *http.Request, cause error, link
 // failed notes a login that came to nothing.
 func (l *Login) failed(r *http.Request, p *peer, cause string, more ...string) {
 	l.note(r, "login failed", append([]string{"provider", p.Name, "cause", cause}, more...)...)
-}
-
-// note writes a line of the audit log with names and values in turn.
-func (l *Login) note(r *http.Request, event string, pairs ...string) {
-	audit.Log(context.WithoutCancel(r.Context()), l.cfg.Logger, event, attrs(pairs...)...)
 }

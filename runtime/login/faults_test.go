@@ -187,6 +187,7 @@ func TestBindings(t *testing.T) {
 	two := provider.Config{Name: "two", Issuer: "https://two.example", ClientID: "x", ClientSecret: secret.New("abc")}
 	openID := login.Scheme{Name: "login", OpenIDURL: "https://one.example/.well-known/openid-configuration"}
 	code := login.Scheme{Name: "login", AuthorizationURL: "https://id.example/a", TokenURL: "https://id.example/t"}
+	codeOne := login.Scheme{Name: "login", AuthorizationURL: "https://one.example/a", TokenURL: "https://one.example/t"}
 	cookie := login.Scheme{Name: "login"}
 	to := func(name string) map[string]provider.Binding {
 		return map[string]provider.Binding{"login": {Provider: name}}
@@ -202,8 +203,10 @@ func TestBindings(t *testing.T) {
 		"another issuer":             {openID, []provider.Config{two}, nil, "names the issuer https://one.example"},
 		"another issuer, said so":    {openID, []provider.Config{two}, to("two"), ""},
 		"a provider that is not":     {openID, []provider.Config{one}, to("three"), `no provider "three"`},
-		"code and one provider":      {code, []provider.Config{one}, nil, ""},
-		"code and several":           {code, []provider.Config{one, two}, nil, "several providers"},
+		"code of another host":       {code, []provider.Config{one}, nil, "not plain which"},
+		"code of another, said so":   {code, []provider.Config{one}, to("one"), ""},
+		"code at the issuer's host":  {codeOne, []provider.Config{one, two}, nil, ""},
+		"code of nobody's host":      {code, []provider.Config{one, two}, nil, "not plain which"},
 		"code and several, said":     {code, []provider.Config{one, two}, to("one"), ""},
 		"a cookie and several":       {cookie, []provider.Config{one, two}, nil, ""},
 		"a cookie and no provider":   {cookie, nil, nil, "no identity provider is configured"},

@@ -3,9 +3,7 @@ package login
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,30 +141,4 @@ func (l *Login) handedOver(r *http.Request) (h handoff, name string, ok bool) {
 	}
 	age := l.now().Sub(time.UnixMilli(h.Made))
 	return h, name, age >= -aheadTime && age <= handoffTime
-}
-
-// attrs makes attributes of names and values in turn; what is empty is left out.
-func attrs(pairs ...string) []slog.Attr {
-	var out []slog.Attr
-	for pair := range slices.Chunk(pairs, 2) {
-		if len(pair) == 2 && pair[1] != "" {
-			out = append(out, slog.String(pair[0], pair[1]))
-		}
-	}
-	return out
-}
-
-// printable is a word that came from outside, fit for a log: at most 64
-// characters of those that OAuth's error codes have.
-func printable(word string) string {
-	word = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, word)
-	if len(word) > 64 {
-		word = word[:64] + "…"
-	}
-	return strconv.Quote(word)
 }

@@ -93,12 +93,21 @@ func (p *peer) identifyOpenID(ctx context.Context, link *link, a attempt, token 
 func (p *peer) userInfo(ctx context.Context, endpoint string, token *oauth2.Token, subject string) (map[string]any, error) {
 	var claims map[string]any
 	if err := fetch.JSON(ctx, p.client, endpoint, bearer(token), &claims); err != nil {
-		return nil, fmt.Errorf("%w: asking UserInfo: %w", errUnavailable, err)
+		return nil, fmt.Errorf("asking UserInfo: %w", answerError(err))
 	}
 	if sub, _ := claims["sub"].(string); sub == "" || sub != subject {
 		return nil, errors.New("UserInfo speaks of another subject than the ID token")
 	}
 	return claims, nil
+}
+
+// answerError tells a provider that refuses from one that is silent.
+func answerError(err error) error {
+	var answer *fetch.StatusError
+	if errors.As(err, &answer) && answer.Status >= 400 && answer.Status < 500 && answer.Status != http.StatusTooManyRequests && answer.Status != http.StatusRequestTimeout {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return fmt.Errorf("%w: %w", errUnavailable, err)
 }
 
 // bearer sends a token as RFC 6750, section 2.1, has it.
@@ -191,8 +200,8 @@ func tokenError(err error) error {
 	switch {
 	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
 		return fmt.Errorf("%w: %w", errUnavailable, cause)
-	case answer.ErrorCode == "" && status < 400:
-		return cause
+	case answer.ErrorCode == "":
+		return cause // no word of OAuth's: it may be of something in between
 	case answer.ErrorCode == "invalid_client", answer.ErrorCode == "unauthorized_client":
 		return fmt.Errorf("%w: %w", errClient, cause)
 	}

@@ -257,10 +257,17 @@ func (l *Login) bound(s Scheme) ([]string, error) {
 		return nil, errors.New("no identity provider is configured: set providers: {main: {issuer: https://…, client_id: …, client_secret_file: …}} in the server's configuration")
 	case s.OpenIDURL == "" && s.AuthorizationURL == "":
 		return all, nil
-	case s.OpenIDURL == "" && len(all) == 1:
-		return all, nil
 	case s.OpenIDURL == "":
-		return nil, fmt.Errorf("several providers are configured, and the document does not say which one it means: set %s", hint)
+		var meant []string
+		for _, p := range l.peers {
+			if p.answersFor(s) {
+				meant = append(meant, p.Name)
+			}
+		}
+		if len(meant) != 1 {
+			return nil, fmt.Errorf("the document sends people to %s, and it is not plain which of the providers that is: set %s", s.AuthorizationURL, hint)
+		}
+		return meant, nil
 	}
 	issuer := strings.TrimSuffix(s.OpenIDURL, "/.well-known/openid-configuration")
 	var same []string
@@ -300,7 +307,7 @@ func (l *Login) schemesOf(name string) []Scheme {
 	return schemes
 }
 
-// context keys.
+// A loginKey is the key of the Login in the context of its requests.
 type loginKey struct{}
 
 // Handler answers at the paths of the login, and has api answer at all others, with

@@ -3,14 +3,10 @@ package login
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
-	"github.com/gatewright/gatewright/runtime/origin"
 	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/problem"
 	"github.com/gatewright/gatewright/runtime/session"
@@ -37,7 +33,7 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	ending := r.WithContext(context.WithoutCancel(r.Context()))
 	current, err := l.cfg.Sessions.Current(ending)
 	if err != nil && !errors.Is(err, session.ErrNone) {
-		problem.Write(w, r, unavailable(err))
+		problem.Write(w, r, storeSilent(err))
 		return
 	}
 	found := err == nil
@@ -46,7 +42,7 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 		hint = l.idToken(ending, current) // before the session goes
 		if everywhere {
 			if err := l.cfg.Sessions.EndAll(ending.Context(), current.User.ID); err != nil {
-				problem.Write(w, r, unavailable(err))
+				problem.Write(w, r, storeSilent(err))
 				return
 			}
 		}
@@ -54,7 +50,7 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	// Also where there is none that counts: of two cookies of the name, which
 	// somebody may have planted one of, none does, and both may let in alone.
 	if _, err = l.cfg.Sessions.End(w, ending); err != nil && !errors.Is(err, session.ErrNone) {
-		problem.Write(w, r, unavailable(err))
+		problem.Write(w, r, storeSilent(err))
 		return
 	}
 	to := l.path("logout", nil)
@@ -67,7 +63,7 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case strings.Contains(r.Header.Get("Accept"), "application/json"):
-		writeJSON(w, r, struct {
+		writeJSON(w, r, http.StatusOK, struct {
 			Location string `json:"location"`
 		}{to})
 	case strings.HasPrefix(to, "https://"):
@@ -146,36 +142,4 @@ func (l *Login) signedOut(w http.ResponseWriter, r *http.Request) {
 			Links: []page.Link{{Label: "Front page", Path: "/"}, l.again("", "")},
 		})
 	}
-}
-
-// proven answers 403 unless the request comes from a page of ours.
-func (l *Login) proven(w http.ResponseWriter, r *http.Request) bool {
-	if origin.Proven(r, l.cfg.PublicURL) {
-		return true
-	}
-	l.note(r, "request of another site refused", "path", r.URL.Path)
-	problem.Write(w, r, problem.New(http.StatusForbidden, "origin_missing", "The request does not show that it comes from this site."))
-	return false
-}
-
-// readAll reads a body of at most maxForm bytes.
-func readAll(w http.ResponseWriter, r *http.Request) (string, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	if err != nil {
-		return "", err
-	}
-	r.Body = http.NoBody
-	return string(b), nil
-}
-
-func writeJSON(w http.ResponseWriter, r *http.Request, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		problem.Write(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(append(b, '\n')) // a client that has gone is nobody to tell
 }

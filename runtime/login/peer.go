@@ -36,6 +36,9 @@ type peer struct {
 	provider.Config
 	login  *Login
 	client *http.Client
+	// refreshURL is of plain OAuth 2.0, where the document names one.
+	refreshURL string
+	taken      map[string]string // setting -> the scheme of the document that it came from
 
 	mu     sync.Mutex // never held while the provider is asked
 	link   *link
@@ -47,9 +50,10 @@ type peer struct {
 // A link is all that is needed to send people to a provider and to believe
 // what it says of them.
 type link struct {
-	oauth     oauth2.Config
-	validator *idtoken.Validator // nil for plain OAuth 2.0
-	metadata  metadata
+	oauth      oauth2.Config
+	refreshURL string             // where the document sends a refresh, if not to the token endpoint
+	validator  *idtoken.Validator // nil for plain OAuth 2.0
+	metadata   metadata
 }
 
 func (l *Login) newPeer(cfg provider.Config) (*peer, error) {
@@ -62,21 +66,44 @@ func (l *Login) newPeer(cfg provider.Config) (*peer, error) {
 		return nil, fmt.Errorf("login: provider %s: %w", cfg.Name, err)
 	}
 	client.Transport = strict{client.Transport}
-	return &peer{Config: cfg, login: l, client: client}, nil
+	return &peer{Config: cfg, login: l, client: client, taken: make(map[string]string)}, nil
 }
 
-// complete takes from the document what the configuration leaves out.
+// answersFor tells whether it is plain that the provider is the one that a
+// document means by the endpoints of s: they are at the issuer's host, or those
+// configured, or none are configured.
+func (p *peer) answersFor(s Scheme) bool {
+	if p.OpenID() {
+		endpoint, err := url.Parse(s.AuthorizationURL)
+		issuer, ierr := url.Parse(p.Issuer)
+		return err == nil && ierr == nil && endpoint.Host != "" && endpoint.Host == issuer.Host
+	}
+	return p.AuthorizationURL == "" || p.AuthorizationURL == s.AuthorizationURL
+}
+
+// complete takes from the document what the configuration of plain OAuth 2.0
+// leaves out. Two schemes that say different things are an error.
 func (p *peer) complete(s Scheme) error {
 	if p.OpenID() || s.AuthorizationURL == "" {
 		return nil
 	}
-	if p.AuthorizationURL == "" {
-		p.AuthorizationURL = s.AuthorizationURL
+	var errs []error
+	take := func(into *string, name, value string) {
+		if from, taken := p.taken[name]; taken && value != "" && *into != value {
+			errs = append(errs, fmt.Errorf("login: provider %s: schemes %q and %q of the document have different URLs for %s: set it in the server's configuration, or bind them to two providers", p.Name, from, s.Name, name))
+		}
+		if *into == "" && value != "" {
+			*into = value
+			p.taken[name] = s.Name
+		}
 	}
-	if p.TokenURL == "" {
-		p.TokenURL = s.TokenURL
+	take(&p.AuthorizationURL, "authorization_url", s.AuthorizationURL)
+	take(&p.TokenURL, "token_url", s.TokenURL)
+	if _, ok := p.taken["token_url"]; ok {
+		// Of another installation than the document's it would be foreign.
+		take(&p.refreshURL, "refresh_url", s.RefreshURL)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // checkEndpoints tells what a provider without metadata lacks.
@@ -85,7 +112,10 @@ func (p *peer) checkEndpoints() error {
 		return nil
 	}
 	var errs []error
-	for name, value := range map[string]string{"authorization_url": p.AuthorizationURL, "token_url": p.TokenURL, "user_url": p.UserURL} {
+	for name, value := range map[string]string{"authorization_url": p.AuthorizationURL, "token_url": p.TokenURL, "user_url": p.UserURL, "refreshUrl of the document": p.refreshURL} {
+		if value == "" && name == "refreshUrl of the document" {
+			continue
+		}
 		if u, err := url.Parse(value); err != nil || u.Scheme != "https" || u.Host == "" {
 			errs = append(errs, fmt.Errorf("login: provider %s: %s is %q, and has to be an https URL, here or in the document", p.Name, name, value))
 		}
@@ -165,7 +195,7 @@ func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
 			made, err = nil, fmt.Errorf("login: provider %s: panic: %v", p.Name, cause)
 		}
 	}()
-	link := &link{oauth: oauth2.Config{
+	link := &link{refreshURL: p.refreshURL, oauth: oauth2.Config{
 		ClientID:     p.ClientID,
 		ClientSecret: p.ClientSecret.Reveal(),
 		RedirectURL:  p.login.callbackURL(p.Name),

@@ -23,7 +23,7 @@ func (p *peer) identifyPlain(ctx context.Context, token *oauth2.Token) (identity
 	header := bearer(token)
 	var members map[string]jsontext.Value
 	if err := fetch.JSON(ctx, p.client, p.UserURL, header, &members); err != nil {
-		return identity{}, fmt.Errorf("%w: asking for the user: %w", errUnavailable, err)
+		return identity{}, fmt.Errorf("asking for the user: %w", answerError(err))
 	}
 	subject, err := stableID(members[p.UserID])
 	if err != nil {
@@ -86,7 +86,7 @@ func (p *peer) verifiedEmail(ctx context.Context, header http.Header) (string, e
 		Verified bool   `json:"verified"`
 	}
 	if err := fetch.JSON(ctx, p.client, p.EmailsURL, header, &emails); err != nil {
-		return "", fmt.Errorf("%w: asking for the user's addresses: %w", errUnavailable, err)
+		return "", fmt.Errorf("asking for the user's addresses: %w", answerError(err))
 	}
 	for _, e := range emails {
 		if e.Primary && e.Verified {

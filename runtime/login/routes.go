@@ -2,7 +2,6 @@ package login
 
 import (
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -58,42 +57,6 @@ func (e endpoint) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	handle(w, r)
-}
-
-// query reads the parameters of a request. It is false where one is given
-// twice or cannot be read: of two values no one knows which counts.
-func query(raw string) (url.Values, bool) {
-	if strings.Contains(raw, ";") {
-		return nil, false
-	}
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, false
-	}
-	for _, v := range values {
-		if len(v) > 1 {
-			return nil, false
-		}
-	}
-	return values, true
-}
-
-// maxForm is the largest form that is read, in bytes.
-const maxForm = 64 << 10
-
-// form reads the body of a request as a form, under the same rules as query.
-// Nothing else is taken for one: a script of another site can send a text, not
-// this type of it without asking first, and never with our cookie.
-func form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
-	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || t != "application/x-www-form-urlencoded" {
-		return nil, false
-	}
-	raw, err := readAll(w, r)
-	if err != nil {
-		return nil, false
-	}
-	return query(raw)
 }
 
 // tell answers with a page that says what went wrong and how to begin again.

@@ -60,7 +60,7 @@ func (l *Login) current(w http.ResponseWriter, r *http.Request) (session.Session
 			Header: http.Header{"Www-Authenticate": {"Cookie"}},
 		})
 	default:
-		problem.Write(w, r, unavailable(err))
+		problem.Write(w, r, storeSilent(err))
 	}
 	return session.Session{}, false
 }
@@ -73,7 +73,7 @@ func (l *Login) showSession(w http.ResponseWriter, r *http.Request) {
 	}
 	out := show(s)
 	out.User = &shownUser{ID: s.User.ID, Issuer: s.User.Issuer, Subject: s.User.Subject, Name: s.User.Name, Email: s.User.Email}
-	writeJSON(w, r, out)
+	writeJSON(w, r, http.StatusOK, out)
 }
 
 // listSessions lists all sessions of the person.
@@ -84,7 +84,7 @@ func (l *Login) listSessions(w http.ResponseWriter, r *http.Request) {
 	}
 	all, err := l.cfg.Sessions.List(r.Context(), s.User.ID)
 	if err != nil {
-		problem.Write(w, r, unavailable(err))
+		problem.Write(w, r, storeSilent(err))
 		return
 	}
 	out := struct {
@@ -95,7 +95,7 @@ func (l *Login) listSessions(w http.ResponseWriter, r *http.Request) {
 		one.Current = each.ID == s.ID
 		out.Sessions = append(out.Sessions, one)
 	}
-	writeJSON(w, r, out)
+	writeJSON(w, r, http.StatusOK, out)
 }
 
 // endSession ends one session of the person.
@@ -118,7 +118,7 @@ func (l *Login) endSession(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrNone):
 		problem.Write(w, r, problem.New(http.StatusNotFound, "no_session", "There is no such session."))
 	case err != nil:
-		problem.Write(w, r, unavailable(err))
+		problem.Write(w, r, storeSilent(err))
 	default:
 		l.note(r, "session ended", "user", s.User.ID, "session", id.String(), "by", s.ID.String())
 		w.WriteHeader(http.StatusNoContent)
@@ -131,6 +131,6 @@ func (l *Login) listable(w http.ResponseWriter, r *http.Request) bool {
 	if l.cfg.Sessions.Kind() == session.Server {
 		return true
 	}
-	problem.Write(w, r, problem.New(http.StatusNotImplemented, "sessions_sealed", "This server keeps no list of sessions; POST /auth/logout with everywhere=1 ends all of them."))
+	problem.Write(w, r, problem.New(http.StatusNotImplemented, "sessions_sealed", "This server keeps no list of sessions. A logout with everywhere=1 ends all of them."))
 	return false
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // sweepEvery is how often what has ended is removed.
-const sweepEvery = time.Minute
+const sweepEvery = 15 * time.Second
 
-// KeepSwept removes from stores what has ended, now and every minute, until
+// KeepSwept removes from stores what has ended, now and every 15 seconds, until
 // the function it returns is called, which waits for it. A failure is logged
 // and tried again the next time: what has ended counts for nothing anyway.
 func KeepSwept(stores Stores) (stop func()) {
