@@ -23,7 +23,8 @@ const (
 	// cookie of its own, and there are no more names than this: however many
 	// tabs begin at once, the request header stays small.
 	slots = 5
-	// maxReturnTo keeps the cookies of all slots together below 8 kB.
+	// maxReturnTo keeps the cookies of all slots together below 8 kB, which
+	// is as much as some proxies take.
 	maxReturnTo = 512
 )
 
@@ -57,24 +58,33 @@ type attempts struct {
 func attemptCookie(slot int) string { return "__Host-login-" + strconv.Itoa(slot) }
 
 // begin gives a new attempt a slot, and its cookie to the browser: an empty
-// slot, or that of the oldest attempt.
+// slot, or that of the oldest attempt, or one whose session waits for finish. A
+// slot never has both: that is what keeps the request header small.
 func (as *attempts) begin(w http.ResponseWriter, r *http.Request, a attempt) error {
-	var free []int
+	var free, waiting []int
 	oldest := -1
 	var since int64
 	for slot := range slots {
 		old, ok := as.open(r, slot)
+		_, err := r.Cookie(handoffCookie(slot))
 		switch {
+		case err == nil:
+			waiting = append(waiting, slot)
 		case !ok:
 			free = append(free, slot)
 		case oldest < 0 || old.Began < since:
 			oldest, since = slot, old.Began
 		}
 	}
-	a.slot = oldest
-	if len(free) > 0 {
-		// Tabs that begin at once all see the same slots free.
-		a.slot = free[int(as.next.Add(1))%len(free)]
+	// Tabs that begin at once all see the same slots free.
+	turn := int(as.next.Add(1))
+	switch {
+	case len(free) > 0:
+		a.slot = free[turn%len(free)]
+	case oldest >= 0:
+		a.slot = oldest
+	default:
+		a.slot = waiting[turn%len(waiting)]
 	}
 	plain, err := json.Marshal(a)
 	if err != nil {
@@ -82,6 +92,8 @@ func (as *attempts) begin(w http.ResponseWriter, r *http.Request, a attempt) err
 	}
 	name := attemptCookie(a.slot)
 	setCookie(w, name, as.sealer.Seal(plain, name), attemptTime)
+	// Also where the request has none: one may have come since it was sent.
+	clearCookie(w, handoffCookie(a.slot))
 	return nil
 }
 

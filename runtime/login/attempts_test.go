@@ -73,8 +73,9 @@ func TestTabsAtOnce(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, line := range v.header["Set-Cookie"] {
-				name, _, _ := strings.Cut(line, "=")
-				names[name] = max(names[name], len(line))
+				if name, value, _ := strings.Cut(line, "="); !strings.HasPrefix(value, ";") { // not one that is cleared
+					names[name] = max(names[name], len(line))
+				}
 			}
 		})
 	}
@@ -422,4 +423,45 @@ func TestReplayAtASlowClock(t *testing.T) {
 	if n := idp.Requests("/token"); n != 1 {
 		t.Errorf("the provider was sent %d codes, want 1", n)
 	}
+}
+
+// TestSlotsHoldOne: neither logins under way nor those that have only to finish
+// make the Cookie header large, nor both.
+func TestSlotsHoldOne(t *testing.T) {
+	both(t, func(t *testing.T, o option) {
+		idp := gatetest.NewProvider(t)
+		a := newApp(t, o, idp.Config("main"))
+		b := newBrowser(t, a, idp)
+		begin := "/auth/login?return_to=" + url.QueryEscape("/"+strings.Repeat("a", 500))
+		at, _ := url.Parse(a.url)
+		check := func(when string, most int) {
+			t.Helper()
+			count, size := 0, 0
+			for _, c := range b.client.Jar.Cookies(at) {
+				count++
+				size += len(c.Name) + len(c.Value) + len("=; ")
+			}
+			if count > most || size > 8000 {
+				t.Errorf("%s there are %d cookies of together %d bytes, want at most %d and 8000", when, count, size, most)
+			}
+		}
+		var last string
+		for range 3 {
+			var callbacks []string
+			for range 7 {
+				callbacks = append(callbacks, b.step(b.step(begin, "none").header.Get("Location"), "cross-site").header.Get("Location"))
+				check("with logins under way", 5)
+			}
+			for _, callback := range callbacks {
+				if to := refresh.FindStringSubmatch(b.step(callback, "cross-site").body); to != nil && strings.Contains(to[1], "attempt=") {
+					last = html.UnescapeString(to[1])
+				}
+				check("with logins to finish", 5)
+			}
+		}
+		if v := b.step(last, "same-origin"); v.status != 303 || !b.signedIn() {
+			t.Errorf("the newest login ends with %d %s", v.status, v.body)
+		}
+		check("with a session", 6)
+	})
 }
