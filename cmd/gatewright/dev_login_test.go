@@ -166,12 +166,12 @@ func TestDevLogin(t *testing.T) {
 		if got := writer.status(t, http.MethodGet, "/mine"); got != http.StatusUnauthorized {
 			t.Errorf("GET /mine after logout = %d, want 401", got)
 		}
+		b.await(t, "back-channel logout") // which follows from the provider
 	})
 	step(t, "logout at the provider", func(t *testing.T) {
 		if got := reader.status(t, http.MethodGet, "/mine"); got != http.StatusNotImplemented {
 			t.Fatalf("GET /mine by reader = %d, want 501", got)
 		}
-		b.read = len(b.text())
 		issuer := regexp.MustCompile(`Who is signed in: (https://\S+)`).FindStringSubmatch(b.text())
 		if issuer == nil {
 			t.Fatalf("dev does not name the provider:\n%s", b.text())
