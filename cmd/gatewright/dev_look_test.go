@@ -55,7 +55,7 @@ func TestWatcher(t *testing.T) {
 		{"new/deep/down.go", "package down // changed", "new/deep/down.go"},
 		{"go.mod", "module x", "go.mod"},
 		{"front/index.html", "two", "front/index.html"},
-		{"front/more.css", "a {}", "front/more.css"},
+		{"front/more.html", "more", "front/more.html"},
 		{"../docs/api.yaml", "openapi: 3.0.3", "docs/api.yaml"},
 		{"../docs/later.yaml", "x: 1", "docs/later.yaml"},
 	} {
@@ -79,7 +79,7 @@ func TestWatcher(t *testing.T) {
 	}
 
 	for _, name := range []string{
-		"main_test.go", "notes.md", ".git/config.go", "node_modules/x/x.go", "new/testdata/x.go", "_old/x.go", "../docs/other.yaml", "../other.go", "front/.swp",
+		"main_test.go", "notes.md", ".git/config.go", "node_modules/x/x.go", "new/testdata/x.go", "_old/x.go", "../docs/other.yaml", "../other.go", "front/.swp", "front/data.db",
 	} {
 		write(name, "package other")
 		if got := w.changed(); len(got) != 0 {

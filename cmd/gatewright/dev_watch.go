@@ -33,10 +33,10 @@ type watcher struct {
 	stderr io.Writer
 	done   chan struct{}
 
-	mu       sync.Mutex
-	single   map[string]bool // files that count wherever they lie
-	embedDir map[string]bool // folders whose files are embedded, as far as is known
-	seen     map[string][sha256.Size]byte
+	mu     sync.Mutex
+	single map[string]bool // files that count wherever they lie
+	embeds map[string]bool // kinds of files that are embedded, as far as is known
+	seen   map[string][sha256.Size]byte
 }
 
 // newWatcher watches a folder and all below it; "" watches nothing yet.
@@ -47,7 +47,7 @@ func newWatcher(tree string, stderr io.Writer) (*watcher, error) {
 	}
 	w := &watcher{
 		dirty: make(chan struct{}, 1), tree: tree, system: system, stderr: stderr, done: make(chan struct{}),
-		single: make(map[string]bool), embedDir: make(map[string]bool),
+		single: make(map[string]bool), embeds: make(map[string]bool),
 	}
 	if tree != "" {
 		w.add(tree)
@@ -79,15 +79,15 @@ func (w *watcher) file(name string) {
 	}
 }
 
-// embedded names the files that the project's packages embed. Their folders
-// count from then on, so that a new file there is noticed.
+// embedded names the files that the project's packages embed. All of their kind
+// count from then on, so that a new file beside them is noticed.
 func (w *watcher) embedded(names []string) {
 	w.mu.Lock()
 	for _, name := range names {
-		w.embedDir[filepath.Dir(name)] = true
+		w.embeds[kind(name)] = true
 	}
 	w.mu.Unlock()
-	w.merge(func(path string) bool { return w.embedDir[filepath.Dir(path)] })
+	w.merge(func(path string) bool { return w.embeds[kind(path)] })
 }
 
 // settle takes the generated files of a folder as they are now for seen.
@@ -189,13 +189,17 @@ func (w *watcher) counts(path string) bool {
 		return true
 	case w.tree == "" || !strings.HasPrefix(path, w.tree+string(filepath.Separator)):
 		return false
-	case w.embedDir[filepath.Dir(path)] && !strings.HasPrefix(base, "."):
+	case w.embeds[kind(path)] && !strings.HasPrefix(base, "."):
 		return true
 	case base == "go.mod" || base == "go.sum":
 		return true
 	}
 	return filepath.Ext(base) == ".go" && !strings.HasSuffix(base, "_test.go")
 }
+
+// kind is what files in one folder with one extension have in common. Of the
+// whole folder the databases would count too that a running server keeps there.
+func kind(path string) string { return filepath.Join(filepath.Dir(path), "*"+filepath.Ext(path)) }
 
 // skipped tells whether a folder holds nothing that is built: the go command
 // passes over names with a dot or an underscore, too.
