@@ -131,13 +131,23 @@ func TestRotation(t *testing.T) {
 		if fresh == old {
 			t.Error("the cookie is the same after a login")
 		}
-		f.over(t, "the old one", old, "session ended")
+		// Another tab may still send the old one. An answer that cleared it
+		// would clear the new one.
+		f.log.Reset()
+		if o := f.ask(t, old); !errors.Is(o.err, gate.ErrAbsent) || o.id.User != nil || o.cleared || o.value != "" {
+			t.Errorf("the old one: Verify() = %+v, want gate.ErrAbsent and the cookie left alone", o)
+		}
+		f.audited(t, "the old one", "session ended")
+		f.pass(61 * time.Second)
+		f.over(t, "the old one a minute later", old, "session ended")
 		f.lives(t, "the new one", fresh)
 		f.lives(t, "another browser's", elsewhere)
 		n := login()
 		n.User, n.Subject = bert, "2"
 		f.signIn(t, n, fresh)
-		f.over(t, "that of another user", fresh, "session ended")
+		if o := f.ask(t, fresh); !errors.Is(o.err, gate.ErrAbsent) || o.id.User != nil {
+			t.Errorf("that of another user: Verify() = %+v, want gate.ErrAbsent", o)
+		}
 		// What is no session is no obstacle.
 		f.signIn(t, login(), "garbage")
 		f.signIn(t, login(), secret.Random(32).Reveal())

@@ -58,9 +58,37 @@ func (s *Sessions) endPresented(r *http.Request, reason string, keep ID) error {
 		}
 		if n > 0 {
 			s.note(ctx, reason, rec, slog.String("address", r.RemoteAddr))
+			if keep != (ID{}) {
+				s.markReplaced(ctx, rec.ID)
+			}
 		}
 	}
 	return nil
+}
+
+// replacedTime is how long a browser may take to put one cookie in the place
+// of another.
+const replacedTime = time.Minute
+
+// markReplaced remembers that the browser is getting another session than id.
+// Requests of its other tabs are on their way with the old cookie, and an
+// answer that cleared it would clear the new one instead.
+func (s *Sessions) markReplaced(ctx context.Context, id ID) {
+	if s.cfg.Revocations == nil {
+		return
+	}
+	now := s.now()
+	// That it fails is no reason to refuse the login.
+	_ = s.cfg.Revocations.Revoke(ctx, keyOfReplaced(id), now, now.Add(replacedTime))
+}
+
+// replaced tells whether id was replaced in its browser just now.
+func (s *Sessions) replaced(ctx context.Context, id ID) bool {
+	if s.cfg.Revocations == nil || id == (ID{}) {
+		return false
+	}
+	at, err := s.cfg.Revocations.Revoked(ctx, keyOfReplaced(id))
+	return err == nil && s.now().Before(at.Add(replacedTime))
 }
 
 // remove ends the session of rec, by its id: of the server kind it is removed,
@@ -177,6 +205,7 @@ func (s *Sessions) List(ctx context.Context, userID string) ([]Session, error) {
 func (rec Record) pending() bool { return rec.Expires.Sub(rec.Created) <= pendingLife }
 
 func keyOfSession(id ID) Key                  { return KeyOf("session", id.String()) }
+func keyOfReplaced(id ID) Key                 { return KeyOf("replaced", id.String()) }
 func keyOfUser(id string) Key                 { return KeyOf("user", id) }
 func keyOfSubject(issuer, subject string) Key { return KeyOf("subject", issuer, subject) }
 func keyOfProvider(issuer, providerSession string) Key {

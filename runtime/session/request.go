@@ -68,8 +68,9 @@ func (s *Sessions) Current(r *http.Request) (Session, error) {
 }
 
 // resolve returns the session that value, a cookie's, stands for. Where it
-// stands for none, the cookie is cleared and the log told; where that could
-// not be found out, nothing is cleared. The session is shared.
+// stands for none, the log is told and the cookie cleared, unless the browser
+// has just got another; where that could not be found out, nothing is cleared.
+// The session is shared.
 func (s *Sessions) resolve(ctx context.Context, r *http.Request, value string, there bool) (Session, error) {
 	q, ok := ctx.Value(requestKey{s}).(*request)
 	if !ok {
@@ -87,7 +88,7 @@ func (s *Sessions) resolve(ctx context.Context, r *http.Request, value string, t
 	var gone *ended
 	if errors.As(err, &gone) {
 		gone.log(ctx, s.cfg.Logger, slog.String("address", r.RemoteAddr))
-		if q.w != nil {
+		if q.w != nil && !s.replaced(ctx, gone.rec.ID) {
 			s.clear(q.w)
 		}
 	}

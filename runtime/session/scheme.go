@@ -17,8 +17,9 @@ import (
 // Bearer, which refuses every token while no audience can be configured. For
 // other places it is one that refuses everybody and says why.
 //
-// An ended or unknown session is gate.ErrAbsent, and its cookie is cleared; one
-// of another provider is absent too, and stays.
+// An ended or unknown session is gate.ErrAbsent, and its cookie is cleared,
+// unless a login has just put another in its place; one of another provider is
+// absent too, and stays.
 func (s *Sessions) Scheme(name string, providers []string, places ...gate.Place) gate.Authenticator {
 	if len(places) == 0 {
 		return gate.Refuse(fmt.Sprintf("session: scheme %q names no place", name))

@@ -41,6 +41,10 @@ func TestSQLite(t *testing.T) {
 			}
 			elsewhere, old := f.signIn(t, n, ""), f.signIn(t, n, "")
 			value := f.signIn(t, n, old)
+			if o := f.ask(t, old); !errors.Is(o.err, gate.ErrAbsent) || o.cleared {
+				t.Errorf("just replaced: Verify() = %+v, want gate.ErrAbsent and the cookie left alone", o)
+			}
+			f.pass(2 * time.Minute)
 			f.over(t, "before the login", old, "session ended")
 			lives("the new one", value)
 			f.pass(20 * time.Minute)
