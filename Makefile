@@ -14,7 +14,7 @@ MUTATED    ?= runtime/idtoken runtime/jwks
 .PHONY: test tools check drift vet staticcheck vuln race fuzz fuzz-short mutate
 
 test: tools
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 # What tests use beside Go, each named as PROGRAM=PACKAGE of Debian: curl runs
 # the lines that dev prints, openssl looks at certificates, the race detector
@@ -60,7 +60,7 @@ vuln:
 	  else exit $$rc; fi; fi
 
 race: tools
-	$(GO) test -race ./...
+	$(GO) test -race -timeout 40m ./...
 
 fuzz-short:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=$(SHORTFUZZ)
