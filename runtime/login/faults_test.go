@@ -10,6 +10,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/gatetest"
 	"github.com/gatewright/gatewright/runtime/login"
+	"github.com/gatewright/gatewright/runtime/problem"
 	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/session"
@@ -30,7 +31,7 @@ func TestProviderDownAtStart(t *testing.T) {
 		t.Errorf("Check() = %v, want the provider named", err)
 	}
 	b := newBrowser(t, a, idp)
-	if v := b.open("/auth/login"); v.status != 503 || v.header.Get("Retry-After") == "" || !strings.Contains(v.body, "Sign in again") {
+	if v := b.open("/auth/login"); v.status != 503 || v.header.Get("Retry-After") == "" || !strings.Contains(v.body, "Try again") {
 		t.Errorf("a login while the provider is silent = %d %s", v.status, v.body)
 	}
 	if v := b.call("/me"); v.status != 401 {
@@ -277,6 +278,37 @@ func TestNavigation(t *testing.T) {
 		if c.want == 303 && (v.header.Get("Location") != "/auth/login?return_to=%2Fme%3Fx%3D1" || v.body != "" || v.header.Get("WWW-Authenticate") != "") {
 			t.Errorf("%s is sent to %v with %q", name, v.header, v.body)
 		}
+	}
+}
+
+// TestNavigationWithSession: who has a session, and lacks something else, is not
+// sent round to a provider that signs people in without a word.
+func TestNavigationWithSession(t *testing.T) {
+	idp := gatetest.NewProvider(t)
+	a := newApp(t, option{}, idp.Config("main"))
+	refuses := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, r, &problem.Error{Status: 401, Code: "credential_missing", Header: http.Header{"Www-Authenticate": {"Cookie", "Basic realm=x"}}})
+	})
+	a.server.Config.Handler = a.login.Handler(refuses)
+	b := newBrowser(t, a, idp)
+	if v := b.step("/both", "none"); v.status != 303 {
+		t.Errorf("without a session: %d, want the way to the login", v.status)
+	}
+	v := b.open("/both") // and back, signed in
+	if v.status != 401 || v.url != a.url+"/both" || len(v.header["Www-Authenticate"]) != 1 {
+		t.Errorf("with a session it ends at %s with %d %v, by way of %q", v.url, v.status, v.header, b.seen)
+	}
+}
+
+// TestUnknownScopes: a misspelt scope is told.
+func TestUnknownScopes(t *testing.T) {
+	idp := gatetest.NewProvider(t)
+	a := newApp(t, option{config: func(c *login.Config) {
+		c.Bindings = map[string]provider.Binding{"session": {ScopesClaim: "g", ScopesMap: map[string][]string{"staff": {"posts:wirte", "posts:write"}}}}
+	}}, idp.Config("main"))
+	a.log.wants(t, "level=WARN", "scope=posts:wirte", "scheme=session")
+	if strings.Contains(a.log.String(), "scope=posts:write ") {
+		t.Errorf("a scope of the document is told too:\n%s", a.log)
 	}
 }
 

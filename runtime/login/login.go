@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -147,6 +148,7 @@ const openTime = 6 * time.Second
 // is an error where one answers with metadata that do not match: another
 // issuer, an endpoint that is not https.
 func (l *Login) Open(ctx context.Context) error {
+	l.warnOfScopes(ctx)
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	errs := make([]error, len(l.peers))
@@ -163,6 +165,20 @@ func (l *Login) Open(ctx context.Context) error {
 	}
 	wait.Wait()
 	return errors.Join(errs...)
+}
+
+// warnOfScopes logs scopes that scopes_map grants and the document does not know:
+// the application may, or they are misspelt.
+func (l *Login) warnOfScopes(ctx context.Context) {
+	for _, s := range l.cfg.Schemes {
+		for value, scopes := range l.cfg.Bindings[s.Name].ScopesMap {
+			for _, scope := range scopes {
+				if !slices.Contains(s.Scopes, scope) {
+					l.logger().WarnContext(ctx, "scopes_map grants a scope that the document does not know", "scheme", s.Name, "value", value, "scope", scope, "known", strings.Join(s.Scopes, " "))
+				}
+			}
+		}
+	}
 }
 
 // Check tells which providers do not answer, for a readiness probe. It asks
@@ -232,10 +248,21 @@ func (l *Login) bind() []error {
 	}
 	for name := range l.cfg.Bindings {
 		if !known[name] {
-			errs = append(errs, fmt.Errorf("login: schemes: %q is no scheme of the document that a login meets", name))
+			errs = append(errs, fmt.Errorf("login: schemes: %q is no scheme of the document that a login meets; those are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
 		}
 	}
 	return errs
+}
+
+// wanted is what a provider needs beside its client to answer for s.
+func (s Scheme) wanted() string {
+	switch {
+	case s.OpenIDURL != "":
+		return "issuer: " + strings.TrimSuffix(s.OpenIDURL, "/.well-known/openid-configuration")
+	case s.AuthorizationURL != "":
+		return "user_url: https://… (where the user is found; or an issuer and a binding)"
+	}
+	return "issuer: https://…"
 }
 
 // bound returns the names of the providers that answer for s. A cookie is
@@ -254,7 +281,7 @@ func (l *Login) bound(s Scheme) ([]string, error) {
 	}
 	switch {
 	case len(all) == 0:
-		return nil, errors.New("no identity provider is configured: set providers: {main: {issuer: https://…, client_id: …, client_secret_file: …}} in the server's configuration")
+		return nil, fmt.Errorf("no identity provider is configured: set providers: {main: {%s, client_id: …, client_secret_file: …}} in the server's configuration", s.wanted())
 	case s.OpenIDURL == "" && s.AuthorizationURL == "":
 		return all, nil
 	case s.OpenIDURL == "":
@@ -330,7 +357,7 @@ func (l *Login) Handler(api http.Handler) http.Handler {
 				if to := r.URL.RequestURI(); l.comesBack(to) {
 					q.Set("return_to", to)
 				}
-				rw.to = l.path("login", q)
+				rw.to, rw.helps = l.path("login", q), func() bool { return l.helps(r) }
 			}
 			w = rw
 		}
@@ -339,6 +366,14 @@ func (l *Login) Handler(api http.Handler) http.Handler {
 	return handler{l, api, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), loginKey{}, l)))
 	})}
+}
+
+// helps tells whether a login can help who was refused. With a session, and one
+// provider to get another at, it cannot: something else is missing, and a
+// provider that signs people in without a word would send them round for ever.
+func (l *Login) helps(r *http.Request) bool {
+	_, err := l.cfg.Sessions.Current(r)
+	return err != nil || len(l.peers) > 1
 }
 
 // A handler is what Handler returns.

@@ -19,8 +19,9 @@ func fromBrowser(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Mode") !
 // browser.
 type redirector struct {
 	http.ResponseWriter
-	to        string // the way to the login. Empty: the 401 stays one
-	discarded bool   // the body of the 401 goes nowhere
+	to        string      // the way to the login. Empty: the 401 stays one
+	helps     func() bool // whether a login can help; asked where to is set
+	discarded bool        // the body of the 401 goes nowhere
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -28,7 +29,7 @@ func (w *redirector) WriteHeader(status int) {
 	h := w.Header()
 	session := status == http.StatusUnauthorized && slices.Contains(h["Www-Authenticate"], "Cookie")
 	switch {
-	case session && w.to == "":
+	case session && (w.to == "" || !w.helps()):
 		// A browser that is asked for Basic opens a window of its own for a
 		// password and holds back the answer until somebody closes it, also
 		// for a script, which would have known what to do with the answer.

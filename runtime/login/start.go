@@ -46,7 +46,8 @@ func (l *Login) start(w http.ResponseWriter, r *http.Request) {
 	link, err := p.ready(r.Context())
 	if err != nil {
 		l.logger().WarnContext(r.Context(), "login not begun: provider is silent", "provider", p.Name, "cause", err.Error())
-		l.tell(w, r, http.StatusServiceUnavailable, "Signing in is not possible at the moment", p.Title+" does not answer. Please try again in a little while.", l.again(p.Name, returnTo))
+		l.tell(w, r, http.StatusServiceUnavailable, "Signing in is not possible at the moment", p.Title+" does not answer. Please try again in a little while.",
+			page.Link{Label: "Try again", Path: l.again(p.Name, returnTo).Path})
 		return
 	}
 	a := attempt{State: random(), Nonce: random(), Verifier: random(), Provider: p.Name, ReturnTo: returnTo, Fresh: fresh == "1", Began: l.now().UnixMicro()}

@@ -42,6 +42,9 @@ func show(s session.Session) shownSession {
 		}
 	}
 	slices.Sort(scopes)
+	if s.Used.Before(s.Created) {
+		s.Used = s.Created // use is noted to the minute
+	}
 	return shownSession{
 		ID: s.ID.String(), Provider: s.Provider, Scopes: scopes,
 		AuthTime: s.AuthTime, Created: s.Created, Used: s.Used, Expires: s.Expires, Agent: s.Agent,
