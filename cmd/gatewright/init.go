@@ -303,7 +303,7 @@ func (in *initializer) next(project emit.Project) {
 	}
 	tw := tabwriter.NewWriter(in.stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(tw, "  go test ./...\tasks every operation with every credential state\n")
-	fmt.Fprintf(tw, "  go tool gatewright dev\tserves here with a test key, and prints a line to try it\n")
+	fmt.Fprintf(tw, "  go tool gatewright dev\tserves here for trying it out, with a test key where keys are taken\n")
 	fmt.Fprintf(tw, "  go run . -config server.yaml\t%s\n", serves)
 	fmt.Fprintf(tw, "  go tool gatewright explain %s\twho may call what\n", quote(project.Document))
 	_ = tw.Flush()
@@ -320,6 +320,10 @@ func (in *initializer) next(project emit.Project) {
 	}
 	if project.GoMod != nil && project.GoMod.Replace != "" {
 		fmt.Fprintf(in.stdout, "\ngo.mod points at the checkout in %s: replace that line before the project leaves this machine.\n", project.GoMod.Replace)
+	}
+	if !filepath.IsLocal(project.Document) {
+		fmt.Fprintf(in.stdout, "\nThe document stays at %s, since it is made of several files: copy them into the\n"+
+			"project and name it in gatewright.yaml before the project leaves this machine.\n", project.Document)
 	}
 	fmt.Fprintf(in.stdout, "\nservice.go is yours: write the operations there, and run go generate when the document changes.\n")
 }
