@@ -1,9 +1,7 @@
 package login
 
 import (
-	"crypto/rand"
 	"crypto/subtle"
-	"encoding/base64"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -42,11 +40,7 @@ type attempt struct {
 
 // random returns 256 random bits in base64url, 43 characters: a state, a
 // nonce, and a verifier as RFC 7636, section 4.1, wants one.
-func random() string {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+func random() string { return secret.Random(32).Reveal() }
 
 // attempts keeps the logins under way in cookies of the browser.
 type attempts struct {
@@ -113,7 +107,6 @@ func (as *attempts) open(r *http.Request, slot int) (attempt, bool) {
 	if err := json.Unmarshal(plain, &a); err != nil {
 		return attempt{}, false
 	}
-	a.slot = slot
 	age := as.now().Sub(time.UnixMicro(a.Began))
 	return a, age >= -aheadTime && age <= attemptTime
 }

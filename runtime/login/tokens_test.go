@@ -130,8 +130,10 @@ func TestRefreshFails(t *testing.T) {
 			Status: 401, Type: "application/json", Body: func([]byte) []byte { return []byte(`{"error":"invalid_client"}`) }}}}, 503, false},
 		"another person": {gatetest.Mischief{IDToken: gatetest.Forgery{Claims: func(c map[string]any) { c["sub"] = "mallory" }}}, 401, true},
 		"another issuer": {gatetest.Mischief{IDToken: gatetest.Forgery{Claims: func(c map[string]any) { c["iss"] = "https://evil.example" }}}, 401, true},
-		"failing":        {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {Status: 500}}}, 503, false},
-		"dropping":       {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {Drop: true}}}, 503, false},
+		"a firewall": {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {
+			Status: 403, Type: "text/html", Body: func([]byte) []byte { return []byte("<h1>Blocked</h1>") }}}}, 503, false},
+		"failing":  {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {Status: 500}}}, 503, false},
+		"dropping": {gatetest.Mischief{Faults: map[string]gatetest.Fault{"/token": {Drop: true}}}, 503, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			idp := gatetest.NewProvider(t, gatetest.ProviderConfig{ExpiresIn: 5 * time.Minute})
@@ -193,5 +195,52 @@ func TestSealedHasNoToken(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "offline_access") || !strings.Contains(err.Error(), "kind: server") {
 		t.Errorf("New() with sealed sessions and offline_access = %v", err)
+	}
+}
+
+// TestRefreshURL: a refresh goes where the document sends it, and only where the
+// token endpoint is the document's too.
+func TestRefreshURL(t *testing.T) {
+	for name, own := range map[string]bool{"the document's endpoints": false, "endpoints of one's own": true} {
+		t.Run(name, func(t *testing.T) {
+			idp := gatetest.NewProvider(t, gatetest.ProviderConfig{ExpiresIn: 5 * time.Minute})
+			cfg := idp.OAuthConfig("hub")
+			cfg.Scopes = []string{"offline_access"}
+			auth, token := cfg.AuthorizationURL, cfg.TokenURL
+			if !own {
+				cfg.AuthorizationURL, cfg.TokenURL = "", ""
+			}
+			a := newApp(t, option{config: func(c *login.Config) {
+				s := &c.Schemes[0]
+				s.AuthorizationURL, s.TokenURL, s.RefreshURL = auth, token, token+"?at=refresh"
+			}}, cfg)
+			b := newBrowser(t, a, idp)
+			b.signIn()
+			a.offset.Store(int64(6 * time.Minute))
+			if v := b.call("/token"); v.status != 200 || idp.Grants("refresh_token") != 1 {
+				t.Fatalf("GET /token = %d %s, after %d refreshes", v.status, v.body, idp.Grants("refresh_token"))
+			}
+			asked := idp.Asked("/token")
+			last := asked[len(asked)-1]
+			if got := last.Query.Get("at") == "refresh"; got == own || asked[0].Query.Has("at") {
+				t.Errorf("the refresh went to the document's refreshUrl: %v, want %v; the code: %v", got, !own, asked[0].Query)
+			}
+		})
+	}
+}
+
+// TestEndpointsDiffer: of two schemes that say different things neither is taken.
+func TestEndpointsDiffer(t *testing.T) {
+	ring, err := secret.NewRing(secret.Random(32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := provider.Config{Name: "hub", ClientID: "x", ClientSecret: secret.New("abc"), UserURL: "https://hub.example/user"}
+	one := login.Scheme{Name: "one", AuthorizationURL: "https://hub.example/a", TokenURL: "https://hub.example/t"}
+	two := one
+	two.Name, two.TokenURL = "two", "https://elsewhere.example/t"
+	_, err = login.New(login.Config{PublicURL: "https://blog.example", Ring: ring, Providers: []provider.Config{hub}, Schemes: []login.Scheme{one, two}})
+	if err == nil || !strings.Contains(err.Error(), `schemes "one" and "two"`) || !strings.Contains(err.Error(), "token_url") {
+		t.Errorf("New() = %v, want both schemes named", err)
 	}
 }
