@@ -1,5 +1,6 @@
-// Package page is the look of the few HTML pages that a server answers itself:
-// to choose where to sign in, to move on after it, to say what went wrong.
+// Package page is the look of the HTML pages that a server answers itself: to
+// choose where to sign in, to move on after it, to say what went wrong, to see
+// to one's account.
 //
 // The pages have no script and load nothing. Their one style sheet stands in
 // them and is allowed by its hash.
@@ -7,9 +8,7 @@ package page
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"html/template"
@@ -19,17 +18,10 @@ import (
 	"strings"
 )
 
-//go:embed page.html style.css
+//go:embed page.html body.html style.css parts.css
 var files embed.FS
 
-var (
-	style = template.CSS(mustRead("style.css"))
-	tmpl  = template.Must(template.ParseFS(files, "page.html"))
-
-	// policy lets a page have its style sheet, send forms to its own origin,
-	// and nothing else: no script, no picture, no frame around it.
-	policy = "default-src 'none'; style-src '" + hash(string(style)) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+var tmpl = template.Must(template.ParseFS(files, "page.html", "body.html"))
 
 func mustRead(name string) string {
 	text, err := files.ReadFile(name)
@@ -37,12 +29,6 @@ func mustRead(name string) string {
 		panic(err)
 	}
 	return string(text)
-}
-
-// hash is the source expression of a policy that allows exactly text.
-func hash(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // A Page is what a page says and where it leads. All of its texts may come
@@ -59,9 +45,11 @@ type Page struct {
 	Refresh string
 	// Away has the browser leave for another site by itself, at once: an
 	// https URL of ours to choose, such as a provider's logout.
-	Away    string
+	Away string
+	// Buttons stand above Links, each in its order. The first button, or a
+	// link that is alone, is shown as what one came for.
+	Buttons []Button // POST forms
 	Links   []Link
-	Buttons []Button
 	Look    Look
 }
 
@@ -69,6 +57,7 @@ type Page struct {
 type Link struct {
 	Label string
 	Path  string
+	Quiet bool // for who changes their mind: no frame around it
 }
 
 // A Button sends a form to a path of our own by POST.
@@ -81,11 +70,6 @@ type Button struct {
 // A Field is a name and a value that a form sends.
 type Field struct{ Name, Value string }
 
-// A Look is what sets the pages of one application apart.
-type Look struct {
-	Name string // of the application. Empty: not shown
-}
-
 // Write answers with the page. A HEAD request gets the same headers and no body.
 //
 // Refresh, the paths of the links and the actions of the buttons must be own
@@ -97,6 +81,11 @@ func Write(w http.ResponseWriter, r *http.Request, status int, p Page) {
 	if err != nil {
 		panic(err)
 	}
+	send(w, r, status, p.Look.narrow().policy, body)
+}
+
+// send answers with an HTML document under a content policy.
+func send(w http.ResponseWriter, r *http.Request, status int, policy string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -133,7 +122,7 @@ func (p Page) html() ([]byte, error) {
 		}
 	}
 	var buf bytes.Buffer
-	err := tmpl.Execute(&buf, view{Page: p, Style: style, Paragraphs: paragraphs(p.Text), To: p.Refresh + p.Away, MoveOn: "0;url=" + asURL(p.Refresh+p.Away)})
+	err := tmpl.ExecuteTemplate(&buf, "page.html", view{Page: p, Style: p.Look.narrow().style, Paragraphs: paragraphs(p.Text), To: p.Refresh + p.Away, MoveOn: "0;url=" + asURL(p.Refresh+p.Away)})
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
@@ -148,6 +137,9 @@ type view struct {
 	To         string // where it moves on to by itself, "" for nowhere
 	MoveOn     string // the same for meta refresh
 }
+
+// Alone tells whether a link is all that there is to choose.
+func (v view) Alone() bool { return len(v.Links) == 1 && len(v.Buttons) == 0 && v.To == "" }
 
 func paragraphs(text string) []string {
 	var out []string

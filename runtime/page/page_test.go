@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"html"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
@@ -16,7 +17,7 @@ func full(text string) Page {
 		Title: text, Text: text + "\n\n" + text, Status: text, Refresh: "/auth/finish",
 		Links:   []Link{{Label: text, Path: "/auth/login?provider=main"}},
 		Buttons: []Button{{Label: text, Action: "/auth/logout", Fields: []Field{{Name: text, Value: text}}}},
-		Look:    Look{Name: text},
+		Look:    Look{Name: text, logo: "data:image/png;base64,AAAA"},
 	}
 }
 
@@ -51,7 +52,7 @@ func TestWrite(t *testing.T) {
 	for _, want := range []string{
 		`<html lang="en">`, "<main>", "<h1>Sign in</h1>", "<title>Sign in – Sign in</title>",
 		`<meta http-equiv="refresh" content="0;url=/auth/finish">`, `<a class="way main" href="/auth/finish">Continue</a>`,
-		`<li><a class="way" href="/auth/login?provider=main">Sign in</a></li>`,
+		`<li><a class="way" href="/auth/login?provider=main">Sign in</a></li>`, `<img class="logo" src="data:image/png;base64,AAAA" alt="">Sign in</p>`,
 		`<form method="post" action="/auth/logout">`, `<input type="hidden" name="Sign in" value="Sign in">`,
 		`<button class="way main" type="submit">Sign in</button>`, `<p class="status" role="status">Sign in</p>`,
 	} {
@@ -82,19 +83,81 @@ func TestWriteHead(t *testing.T) {
 	}
 }
 
+// A page's policy allows its one style sheet and its logo, whatever the look and
+// kind of page.
 func TestPolicy(t *testing.T) {
-	w := write(t, "GET", full("x"))
-	csp := w.Header().Get("Content-Security-Policy")
-	sheets := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(w.Body.String(), -1)
-	if len(sheets) != 1 {
-		t.Fatalf("the page has %d style sheets, want 1", len(sheets))
+	named, err := NewLook("Blog", "", "#c2410c")
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := []string{
-		"default-src 'none'", "style-src '" + hash(sheets[0][1]) + "'",
-		"form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+	pictured, err := NewLook("Blog", logoFile(t, "logo.png", pngOf(t, 8, 8)), "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := strings.Split(csp, "; "); !slices.Equal(got, want) {
-		t.Errorf("Content-Security-Policy = %q, want %q", got, want)
+	seen := map[string]bool{}
+	for name, c := range map[string]struct {
+		look Look
+		logo bool
+	}{"none": {Look{}, false}, "named": {named, false}, "pictured": {pictured, true}} {
+		for kind, write := range map[string]func(http.ResponseWriter, *http.Request){
+			"page": func(w http.ResponseWriter, r *http.Request) { Write(w, r, 200, Page{Title: "x", Look: c.look}) },
+			"body": func(w http.ResponseWriter, r *http.Request) {
+				WriteBody(w, r, 200, Body{Title: "x", HTML: "<h1>x</h1>", Look: c.look})
+			},
+		} {
+			w := httptest.NewRecorder()
+			write(w, httptest.NewRequest("GET", "/", nil))
+			csp := w.Header().Get("Content-Security-Policy")
+			sheets := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllStringSubmatch(w.Body.String(), -1)
+			if len(sheets) != 1 {
+				t.Fatalf("%s, %s: the page has %d style sheets, want 1", name, kind, len(sheets))
+			}
+			want := []string{"default-src 'none'", "style-src '" + hash(sheets[0][1]) + "'"}
+			if c.logo {
+				want = append(want, "img-src data:")
+			}
+			want = append(want, "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'")
+			if got := strings.Split(csp, "; "); !slices.Equal(got, want) {
+				t.Errorf("%s, %s: Content-Security-Policy = %q, want %q", name, kind, got, want)
+			}
+			if got := strings.Contains(w.Body.String(), `<img class="logo" src="data:image/png;base64,`); got != c.logo {
+				t.Errorf("%s, %s: the page has the logo: %v, want %v", name, kind, got, c.logo)
+			}
+			if strings.Contains(w.Body.String(), "ZgotmplZ") {
+				t.Errorf("%s, %s: the template took something out", name, kind)
+			}
+			seen[sheets[0][1]] = true
+		}
+	}
+	if len(seen) != 4 { // those of "none" and "pictured" are the same
+		t.Errorf("there are %d style sheets, want 4", len(seen))
+	}
+}
+
+// The first button, or a link that is alone, is what one came for.
+func TestWeight(t *testing.T) {
+	two := []Button{{Label: "A", Action: "/a"}, {Label: "B", Action: "/b"}}
+	for name, c := range map[string]struct {
+		page Page
+		want []string // in this order
+	}{
+		"buttons and a quiet link": {
+			Page{Buttons: two, Links: []Link{{Label: "C", Path: "/c", Quiet: true}}},
+			[]string{`<button class="way main" type="submit">A<`, `<button class="way" type="submit">B<`, `<a class="way quiet" href="/c">C<`},
+		},
+		"one link":             {Page{Links: []Link{{Label: "A", Path: "/a"}}}, []string{`<a class="way main" href="/a">A<`}},
+		"two links":            {Page{Links: []Link{{Label: "A", Path: "/a"}, {Label: "B", Path: "/b"}}}, []string{`<a class="way" href="/a">A<`, `<a class="way" href="/b">B<`}},
+		"it moves on":          {Page{Refresh: "/r", Links: []Link{{Label: "A", Path: "/a"}}}, []string{`<a class="way main" href="/r">Continue<`, `<a class="way" href="/a">A<`}},
+		"a link by one button": {Page{Buttons: two[:1], Links: []Link{{Label: "B", Path: "/b"}}}, []string{`<button class="way main" type="submit">A<`, `<a class="way" href="/b">B<`}},
+	} {
+		rest := write(t, "GET", c.page).Body.String()
+		for _, want := range c.want {
+			_, after, ok := strings.Cut(rest, want)
+			if !ok {
+				t.Errorf("%s: the page lacks %s in its place:\n%s", name, want, rest)
+			}
+			rest = after
+		}
 	}
 }
 
@@ -111,7 +174,7 @@ var hostile = []string{
 var allowed = map[string][]string{
 	"!doctype": {"html"}, "html": {"lang"}, "head": nil, "body": nil, "main": nil, "h1": nil, "title": nil, "style": nil,
 	"meta": {"charset", "name", "content", "http-equiv"}, "p": {"class", "role"}, "ul": nil, "li": nil,
-	"a": {"class", "href"}, "form": {"method", "action"}, "input": {"type", "name", "value"}, "button": {"class", "type"},
+	"img": {"class", "src", "alt"}, "a": {"class", "href"}, "form": {"method", "action"}, "input": {"type", "name", "value"}, "button": {"class", "type"},
 }
 
 var (
@@ -173,7 +236,7 @@ func TestOwn(t *testing.T) {
 		"/", "/auth/finish", "/auth/login?provider=main&return_to=%2Fposts%3Fa%3D1", "/a#b", "/a//b", "/ä?q=ü", "/a:b", "/@b", "/?u=https://x.example",
 		`/it's"<here>; url=/x`,
 	} {
-		w := write(t, "GET", Page{Title: "x", Refresh: path, Links: []Link{{"x", path}}, Buttons: []Button{{Label: "x", Action: path}}})
+		w := write(t, "GET", Page{Title: "x", Refresh: path, Links: []Link{{Label: "x", Path: path}}, Buttons: []Button{{Label: "x", Action: path}}})
 		meta := regexp.MustCompile(`content="0;url=(/[^"; <>']*)"`)
 		if m := meta.FindStringSubmatch(html.UnescapeString(w.Body.String())); m == nil {
 			t.Errorf("Refresh to %q does not hold together: %s", path, w.Body)
@@ -185,7 +248,7 @@ func TestOwn(t *testing.T) {
 		"javascript:alert(1)", "data:text/html,x", "mailto:a@b.example", "?a", "#a", ".", "../x", "/%zz", `/a\b`,
 	} {
 		for where, p := range map[string]Page{
-			"Refresh": {Refresh: path}, "Links": {Links: []Link{{"x", path}}}, "Buttons": {Buttons: []Button{{Label: "x", Action: path}}},
+			"Refresh": {Refresh: path}, "Links": {Links: []Link{{Label: "x", Path: path}}}, "Buttons": {Buttons: []Button{{Label: "x", Action: path}}},
 		} {
 			w := httptest.NewRecorder()
 			if !panics(func() { Write(w, httptest.NewRequest("GET", "/", nil), 200, p) }) {
