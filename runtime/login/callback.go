@@ -170,7 +170,7 @@ func (l *Login) hop(w http.ResponseWriter, r *http.Request, slot string) {
 	if slot != "" {
 		q.Set("attempt", slot)
 	}
-	page.Write(w, r, http.StatusOK, page.Page{Title: "Signing in…", Refresh: l.path("finish", q)})
+	l.page(w, r, http.StatusOK, page.Page{Title: "Signing in…", Refresh: l.path("finish", q)})
 }
 
 // declined answers where the provider sends an error instead of a code. What

@@ -35,6 +35,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/session"
@@ -58,6 +59,7 @@ type Config struct {
 	Locks    session.Locks
 	Ring     *secret.Ring
 	SignIn   user.Hook        // the application's say in each login; may be nil
+	Look     page.Look        // of the pages; its zero value is fine
 	Logger   *slog.Logger     // nil: slog.Default() at the time of use
 	Now      func() time.Time // nil: time.Now
 }

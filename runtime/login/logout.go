@@ -69,7 +69,7 @@ func (l *Login) logout(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(to, "https://"):
 		// A redirect of a form may only lead where the page's policy lets
 		// forms go; that of the application is not ours to know.
-		page.Write(w, r, http.StatusOK, page.Page{Title: "Signing out…", Away: to})
+		l.page(w, r, http.StatusOK, page.Page{Title: "Signing out…", Away: to})
 	default:
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	}
@@ -120,13 +120,13 @@ func (l *Login) signedOut(w http.ResponseWriter, r *http.Request) {
 	_, err := l.cfg.Sessions.Current(r)
 	switch {
 	case err == nil:
-		page.Write(w, r, http.StatusOK, page.Page{
+		l.page(w, r, http.StatusOK, page.Page{
 			Title: "Sign out?", Text: "You are signed in.",
 			Buttons: []page.Button{
 				{Label: "Sign out", Action: l.path("logout", nil)},
 				{Label: "Sign out everywhere", Action: l.path("logout", nil), Fields: []page.Field{{Name: "everywhere", Value: "1"}}},
 			},
-			Links: []page.Link{{Label: "Stay signed in", Path: "/"}},
+			Links: []page.Link{{Label: "Stay signed in", Path: "/", Quiet: true}},
 		})
 	case !errors.Is(err, session.ErrNone):
 		l.silent(w, r, err, page.Link{Label: "Try again", Path: l.path("logout", nil)})
@@ -135,9 +135,9 @@ func (l *Login) signedOut(w http.ResponseWriter, r *http.Request) {
 		// site. Asked for by a page of our own it is, if there is one: nobody
 		// may be told that they are signed out who are not.
 		q, _ := query(r.URL.RawQuery)
-		page.Write(w, r, http.StatusOK, page.Page{Title: "One moment…", Refresh: l.path("logout", q)})
+		l.page(w, r, http.StatusOK, page.Page{Title: "One moment…", Refresh: l.path("logout", q)})
 	default:
-		page.Write(w, r, http.StatusOK, page.Page{
+		l.page(w, r, http.StatusOK, page.Page{
 			Title: "You are signed out",
 			Links: []page.Link{{Label: "Front page", Path: "/"}, l.again("", "")},
 		})

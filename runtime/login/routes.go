@@ -59,12 +59,18 @@ func (e endpoint) answer(w http.ResponseWriter, r *http.Request) {
 	handle(w, r)
 }
 
+// page answers with a page that looks as all of them do.
+func (l *Login) page(w http.ResponseWriter, r *http.Request, status int, p page.Page) {
+	p.Look = l.cfg.Look
+	page.Write(w, r, status, p)
+}
+
 // tell answers with a page that says what went wrong and how to begin again.
 func (l *Login) tell(w http.ResponseWriter, r *http.Request, status int, title, text string, links ...page.Link) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	page.Write(w, r, status, page.Page{Title: title, Text: text, Links: links})
+	l.page(w, r, status, page.Page{Title: title, Text: text, Links: links})
 }
 
 // again is the link that begins a login anew.

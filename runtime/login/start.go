@@ -140,5 +140,5 @@ func (l *Login) choose(w http.ResponseWriter, r *http.Request, q url.Values, ret
 		}
 		p.Links = append(p.Links, page.Link{Label: "Sign in with " + peer.Title, Path: l.path("login", next)})
 	}
-	page.Write(w, r, status, p)
+	l.page(w, r, status, p)
 }
