@@ -83,7 +83,7 @@ func (r *Result) parseFolder(fset *token.FileSet, dir, folder string) ([]*ast.Fi
 	}
 	pkg := ""
 	for path, text := range r.Files {
-		if filepath.Dir(path) != folder {
+		if filepath.Dir(path) != folder || !strings.HasSuffix(path, ".go") {
 			continue
 		}
 		sources[filepath.Join(dir, path)] = text

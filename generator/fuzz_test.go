@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/gatewright/gatewright/internal/testenv"
 )
 
@@ -31,7 +33,7 @@ func generate(t testing.TB, text []byte, undeclared string) (*Result, error) {
 
 // allowedImports are what generated code may name. Nothing in a document adds
 // to them.
-var allowedImports = regexp.MustCompile(`^(context|errors|fmt|io|maps|net/http|testing|time|` +
+var allowedImports = regexp.MustCompile(`^(context|embed|errors|fmt|io|maps|net/http|testing|time|` +
 	`github\.com/gatewright/gatewright/runtime/[a-z]+|github\.com/go-json-experiment/json(/jsontext)?)$`)
 
 // allowedFuncs are the functions, methods apart, that generated code declares.
@@ -54,7 +56,8 @@ func inspect(name string, text []byte) error {
 	}
 	for _, group := range f.Comments {
 		for _, c := range group.List {
-			if !strings.HasPrefix(c.Text, "// ") && c.Text != "//" {
+			embeds := filepath.Base(name) == "docs.gen.go" && c.Text == "//go:embed openapi.gen.json"
+			if !strings.HasPrefix(c.Text, "// ") && c.Text != "//" && !embeds {
 				errs = append(errs, fmt.Errorf("%s: comment %q can be a directive", name, c.Text))
 			}
 		}
@@ -83,7 +86,11 @@ func inspect(name string, text []byte) error {
 func inspectAll(res *Result) error {
 	var errs []error
 	for path, text := range res.Files {
-		errs = append(errs, inspect(path, text))
+		if strings.HasSuffix(path, ".go") {
+			errs = append(errs, inspect(path, text))
+		} else if path != filepath.Join(filepath.Dir(path), "openapi.gen.json") || !jsontext.Value(text).IsValid() {
+			errs = append(errs, fmt.Errorf("%s is no file of ours, or no JSON", path))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gatewright/gatewright/generator/emit"
 	"github.com/gatewright/gatewright/generator/load"
 	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/generator/publish"
 	"github.com/gatewright/gatewright/generator/types"
 )
 
@@ -98,7 +99,11 @@ func Generate(ctx context.Context, cfg Config) (*Result, error) {
 	if model.HasErrors(res.Diagnostics) {
 		return res, ErrDocument
 	}
-	files, err := emit.Files(emit.Config{Package: cfg.Settings.Package, API: res.API, Bundle: requests})
+	document, err := publish.Document(doc, res.API)
+	if err != nil {
+		return res, fmt.Errorf("generator: %w", err)
+	}
+	files, err := emit.Files(emit.Config{Package: cfg.Settings.Package, API: res.API, Bundle: requests, Document: document})
 	if err != nil {
 		return res, fmt.Errorf("generator: %w", err)
 	}

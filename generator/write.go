@@ -276,7 +276,7 @@ func (w *writing) isStaged(path string) bool {
 
 // generated tells whether a file at path would be a generated one.
 func generated(path string) bool {
-	return strings.HasSuffix(path, ".gen.go") || strings.HasSuffix(path, "_gen_test.go")
+	return strings.HasSuffix(path, ".gen.go") || strings.HasSuffix(path, "_gen_test.go") || strings.HasSuffix(path, ".gen.json")
 }
 
 func ignoreMissing(err error) error {

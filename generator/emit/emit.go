@@ -48,6 +48,8 @@ type Config struct {
 	Package string // Go package name
 	API     *model.API
 	Bundle  []byte // the JSON Schema document that requests are validated by
+	// Document is the OpenAPI document as one JSON file, for the server to show.
+	Document []byte
 }
 
 // Files returns the generated files but for models.gen.go, by base name.
@@ -59,6 +61,7 @@ func Files(cfg Config) (map[string][]byte, error) {
 		"security.gen.go":      p.security,
 		"server.gen.go":        p.server,
 		"security_gen_test.go": p.test,
+		"docs.gen.go":          p.docs,
 	} {
 		f := jen.NewFile(cfg.Package)
 		f.HeaderComment("// " + Header)
@@ -73,6 +76,7 @@ func Files(cfg Config) (map[string][]byte, error) {
 		}
 		files[base] = groupImports(out.Bytes())
 	}
+	files[documentFile] = cfg.Document
 	return files, nil
 }
 
@@ -123,7 +127,7 @@ func newPrinter(cfg Config) *printer {
 	p := &printer{Config: cfg, vars: make(map[string]string)}
 	taken := map[string]bool{
 		// What the generated files use at package level or import.
-		"server": true, "requestSchemas": true, "securitySchemes": true, "loginSchemes": true, "operations": true, "recorder": true,
+		"server": true, "requestSchemas": true, "securitySchemes": true, "loginSchemes": true, "operations": true, "recorder": true, "openAPIDocument": true,
 		"context": true, "http": true, "time": true, "io": true, "fmt": true, "errors": true, "testing": true,
 		"gate": true, "route": true, "codec": true, "schema": true, "problem": true, "apikey": true, "store": true,
 		"config": true, "serve": true, "gatetest": true, "session": true, "login": true, "secret": true, "jsontext": true, "json": true,
