@@ -19,15 +19,16 @@ test: tools
 # What tests use beside Go, each named as PROGRAM=PACKAGE of Debian: curl runs
 # the lines that dev prints, openssl looks at certificates, the race detector
 # needs a C compiler, chromium visits pages and certutil has it trust a test's
-# authority, node runs an identity provider that npm installs, redis-server
-# keeps what replicas share. What is missing is installed where that can be
-# done, and named where not; the tests that need it are then skipped with a
-# sentence.
+# authority, node runs an identity provider that npm installs, redis-server and
+# postgres, which Debian has beside the PATH, keep what replicas share, psql asks
+# the latter. What is missing is installed where that can be done, and named
+# where not; the tests that need it are then skipped with a sentence.
 TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git \
-	chromium=chromium certutil=libnss3-tools node=nodejs npm=npm redis-server=redis-server
+	chromium=chromium certutil=libnss3-tools node=nodejs npm=npm redis-server=redis-server \
+	psql=postgresql-client postgres=postgresql
 tools:
 	@command -v $(GO) >/dev/null || { echo "needs Go 1.26 or later: https://go.dev/doc/install" >&2; exit 1; }
-	@missing=; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || missing="$$missing $${t#*=}"; done; \
+	@missing=; PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || missing="$$missing $${t#*=}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update && apt-get install -y --no-install-recommends $$missing; \
 	  else echo "missing, and not installed without apt-get and root:$$missing" >&2; fi; fi
