@@ -71,7 +71,8 @@ type Match struct {
 // error that is not named here means that the store could not answer.
 type Store interface {
 	// Create adds a record. It returns ErrExists, and changes nothing,
-	// where the id is taken. The user must exist.
+	// where the id is taken. The record must have a user, who must exist
+	// where the same store keeps users.
 	Create(ctx context.Context, rec Record) error
 	// Load returns the record with exactly that id, or ErrNotFound.
 	Load(ctx context.Context, id ID) (Record, error)

@@ -57,7 +57,7 @@ func sameSession(t *testing.T, got, want session.Record) {
 }
 
 // mustCreateSession adds records.
-func mustCreateSession(t *testing.T, s store.Stores, recs ...session.Record) {
+func mustCreateSession(t *testing.T, s store.Shared, recs ...session.Record) {
 	t.Helper()
 	for _, rec := range recs {
 		if err := s.Sessions().Create(t.Context(), rec); err != nil {
@@ -67,7 +67,7 @@ func mustCreateSession(t *testing.T, s store.Stores, recs ...session.Record) {
 }
 
 // loadsSession looks whether the store has exactly that record.
-func loadsSession(t *testing.T, s store.Stores, want session.Record) {
+func loadsSession(t *testing.T, s store.Shared, want session.Record) {
 	t.Helper()
 	got, err := s.Sessions().Load(t.Context(), want.ID)
 	if err != nil {
@@ -78,14 +78,14 @@ func loadsSession(t *testing.T, s store.Stores, want session.Record) {
 }
 
 // lacksSession looks whether the store has no record of that id.
-func lacksSession(t *testing.T, s store.Stores, id session.ID) {
+func lacksSession(t *testing.T, s store.Shared, id session.ID) {
 	t.Helper()
 	if rec, err := s.Sessions().Load(t.Context(), id); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("Load(%v) = %+v, %v, want ErrNotFound", id, rec, err)
 	}
 }
 
-func testSessions(t *testing.T, open Opener) {
+func testSessions(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	owner := someUser(t, s, "owner")
 	all, least := fullSession(owner.ID), leastSession(owner.ID)
@@ -103,7 +103,19 @@ func testSessions(t *testing.T, open Opener) {
 	}
 	loadsSession(t, s, all)
 
-	for _, owner := range []string{user.NewID(), "", owner.ID + " ", strings.ToUpper(owner.ID)} {
+	// A session is of somebody, whether or not it can be seen who that is.
+	nobody := leastSession("")
+	if err := s.Sessions().Create(t.Context(), nobody); err == nil {
+		t.Error("Create() for nobody = nil, want an error")
+	}
+	lacksSession(t, s, nobody.ID)
+}
+
+// testSessionOrphans: where users are kept too there are no sessions of others.
+func testSessionOrphans(t *testing.T, open Opener) {
+	s := fresh(t, open)
+	owner := someUser(t, s, "owner")
+	for _, owner := range []string{user.NewID(), owner.ID + " ", strings.ToUpper(owner.ID)} {
 		orphan := leastSession(owner)
 		if err := s.Sessions().Create(t.Context(), orphan); err == nil {
 			t.Errorf("Create() for the user %q, who does not exist = nil, want an error", owner)
@@ -113,7 +125,7 @@ func testSessions(t *testing.T, open Opener) {
 }
 
 // testEndedSession: the store does not judge times.
-func testEndedSession(t *testing.T, open Opener) {
+func testEndedSession(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	rec := leastSession(someUser(t, s, "owner").ID)
 	rec.Idle, rec.Expires = rec.Created.Add(-2*time.Hour), rec.Created.Add(-time.Hour)
@@ -121,7 +133,7 @@ func testEndedSession(t *testing.T, open Opener) {
 	loadsSession(t, s, rec)
 }
 
-func testSessionNotFound(t *testing.T, open Opener) {
+func testSessionNotFound(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	rec := fullSession(someUser(t, s, "owner").ID)
 	mustCreateSession(t, s, rec)
@@ -147,14 +159,14 @@ func testSessionNotFound(t *testing.T, open Opener) {
 	loadsSession(t, s, rec)
 }
 
-func testSessionRace(t *testing.T, open Opener) {
+func testSessionRace(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	rec := fullSession(someUser(t, one, "owner").ID)
 	var made atomic.Int32
 	var wait sync.WaitGroup
 	for i := range 20 {
 		wait.Go(func() {
-			switch err := []store.Stores{one, two}[i%2].Sessions().Create(t.Context(), rec); {
+			switch err := []store.Shared{one, two}[i%2].Sessions().Create(t.Context(), rec); {
 			case err == nil:
 				made.Add(1)
 			case !errors.Is(err, session.ErrExists):
@@ -169,7 +181,7 @@ func testSessionRace(t *testing.T, open Opener) {
 }
 
 // testSessionTouch: times only move forward, each by itself, and nothing else moves.
-func testSessionTouch(t *testing.T, open Opener) {
+func testSessionTouch(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	want, other := fullSession(someUser(t, s, "owner").ID), fullSession(someUser(t, s, "other").ID)
 	mustCreateSession(t, s, want, other)
@@ -205,7 +217,7 @@ func testSessionTouch(t *testing.T, open Opener) {
 	loadsSession(t, s, other)
 }
 
-func testSaveTokens(t *testing.T, open Opener) {
+func testSaveTokens(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	want, other := fullSession(someUser(t, s, "owner").ID), fullSession(someUser(t, s, "other").ID)
 	mustCreateSession(t, s, want, other)
@@ -236,7 +248,7 @@ func testSaveTokens(t *testing.T, open Opener) {
 }
 
 // testSessionDelete tries each match against records that differ in one member.
-func testSessionDelete(t *testing.T, open Opener) {
+func testSessionDelete(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	ann, bob := someUser(t, one, "ann").ID, someUser(t, one, "bob").ID
 	var recs []session.Record
@@ -323,6 +335,39 @@ func testSessionDelete(t *testing.T, open Opener) {
 	}
 }
 
+// testSessionDeleteRace: of many calls that end the same sessions, each session
+// is counted by one, however many there are.
+func testSessionDeleteRace(t *testing.T, open SharedOpener) {
+	one, two := pair(t, open)
+	for _, sessions := range []int{1, 7, 300} {
+		ann := someUser(t, one, fmt.Sprint("ann", sessions)).ID
+		var kept session.Record
+		for range sessions + 1 {
+			kept = leastSession(ann)
+			kept.Issuer, kept.Subject = "https://id.example", ann
+			mustCreateSession(t, one, kept)
+		}
+		var ended atomic.Int64
+		var wait sync.WaitGroup
+		for i := range 8 {
+			s := []store.Shared{one, two}[i%2]
+			m := []session.Match{{User: ann, Except: kept.ID}, {Issuer: kept.Issuer, Subject: ann, Except: kept.ID}}[i/2%2]
+			wait.Go(func() {
+				n, err := s.Sessions().Delete(t.Context(), m)
+				mustDo(t, err)
+				ended.Add(int64(n))
+			})
+		}
+		wait.Wait()
+		if int(ended.Load()) != sessions {
+			t.Errorf("8 calls of Delete ended %d sessions, want %d", ended.Load(), sessions)
+		}
+		if left, err := two.Sessions().List(t.Context(), ann, 1000); err != nil || len(left) != 1 || left[0].ID != kept.ID {
+			t.Errorf("List() = %d sessions, %v, want the one excepted", len(left), err)
+		}
+	}
+}
+
 // matches is what Match says, read once more.
 func matches(m session.Match, rec session.Record) bool {
 	for _, pair := range [][2]string{{m.User, rec.User}, {m.Issuer, rec.Issuer}, {m.Subject, rec.Subject}, {m.ProviderSession, rec.ProviderSession}} {
@@ -333,7 +378,7 @@ func matches(m session.Match, rec session.Record) bool {
 	return (m.ID == session.ID{} || m.ID == rec.ID) && (m.Except == session.ID{} || m.Except != rec.ID)
 }
 
-func testSessionList(t *testing.T, open Opener) {
+func testSessionList(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	ann, bob := someUser(t, s, "ann").ID, someUser(t, s, "bob").ID
 	var want []session.Record // the newest first
@@ -386,7 +431,7 @@ func testSessionList(t *testing.T, open Opener) {
 }
 
 // testSessionText: text comes back as it went in, and picks just that session.
-func testSessionText(t *testing.T, open Opener) {
+func testSessionText(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	owner := someUser(t, s, "owner").ID
 	with := func(text string) session.Record {
@@ -424,12 +469,12 @@ func testSessionText(t *testing.T, open Opener) {
 }
 
 // testSessionUse: calls of all kinds at once disturb each other in nothing.
-func testSessionUse(t *testing.T, open Opener) {
+func testSessionUse(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	owner := someUser(t, one, "busy")
 	var wait sync.WaitGroup
 	for i := range 12 {
-		s := []store.Stores{one, two}[i%2]
+		s := []store.Shared{one, two}[i%2]
 		wait.Go(func() {
 			for range 8 {
 				rec := fullSession(owner.ID)

@@ -1,23 +1,17 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 )
-
-// pair opens stores twice at a new place and closes them when the test ends.
-func pair(t *testing.T, open Opener) (one, two store.Stores) {
-	t.Helper()
-	place := t.TempDir()
-	here := func(t *testing.T, _ string) store.Stores { return open(t, place) }
-	return fresh(t, here), fresh(t, here)
-}
 
 // later is a time to which what it is given for is remembered while a test runs.
 func later() time.Time { return time.Now().Add(time.Hour) }
@@ -26,7 +20,7 @@ func later() time.Time { return time.Now().Add(time.Hour) }
 func before() time.Time { return time.Now().Add(-time.Hour) }
 
 // mark calls Mark.
-func mark(t *testing.T, s store.Stores, key session.Key, until time.Time) bool {
+func mark(t *testing.T, s store.Shared, key session.Key, until time.Time) bool {
 	t.Helper()
 	first, err := s.Marks().Mark(t.Context(), key, until)
 	if err != nil {
@@ -36,7 +30,7 @@ func mark(t *testing.T, s store.Stores, key session.Key, until time.Time) bool {
 }
 
 // lock calls Lock.
-func lock(t *testing.T, s store.Stores, key session.Key, holder string, until time.Time) bool {
+func lock(t *testing.T, s store.Shared, key session.Key, holder string, until time.Time) bool {
 	t.Helper()
 	taken, err := s.Locks().Lock(t.Context(), key, holder, until)
 	if err != nil {
@@ -46,7 +40,7 @@ func lock(t *testing.T, s store.Stores, key session.Key, holder string, until ti
 }
 
 // revoke calls Revoke.
-func revoke(t *testing.T, s store.Stores, key session.Key, at, until time.Time) {
+func revoke(t *testing.T, s store.Shared, key session.Key, at, until time.Time) {
 	t.Helper()
 	if err := s.Revocations().Revoke(t.Context(), key, at, until); err != nil {
 		t.Errorf("Revoke(%v) = %v", at, err)
@@ -54,7 +48,7 @@ func revoke(t *testing.T, s store.Stores, key session.Key, at, until time.Time) 
 }
 
 // revoked looks whether Revoked gives want.
-func revoked(t *testing.T, s store.Stores, want time.Time, keys ...session.Key) {
+func revoked(t *testing.T, s store.Shared, want time.Time, keys ...session.Key) {
 	t.Helper()
 	got, err := s.Revocations().Revoked(t.Context(), keys...)
 	if err != nil || got != want {
@@ -62,7 +56,7 @@ func revoked(t *testing.T, s store.Stores, want time.Time, keys ...session.Key) 
 	}
 }
 
-func testMarks(t *testing.T, open Opener) {
+func testMarks(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	key := session.KeyOf("state", "a")
 	if !mark(t, one, key, later()) {
@@ -94,7 +88,7 @@ func testMarks(t *testing.T, open Opener) {
 
 // testMarkRace: of many that use one thing at once, by whichever opener, one
 // is told that it is the first.
-func testMarkRace(t *testing.T, open Opener) {
+func testMarkRace(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	for round := range 4 {
 		key := session.KeyOf("code", fmt.Sprint(round))
@@ -103,7 +97,7 @@ func testMarkRace(t *testing.T, open Opener) {
 		var wait sync.WaitGroup
 		start := make(chan struct{})
 		for i := range 64 {
-			s := []store.Stores{one, two}[i%2]
+			s := []store.Shared{one, two}[i%2]
 			wait.Go(func() {
 				<-start
 				// Some ask for longer than others.
@@ -120,7 +114,7 @@ func testMarkRace(t *testing.T, open Opener) {
 	}
 }
 
-func testLocks(t *testing.T, open Opener) {
+func testLocks(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	key, other := session.KeyOf("refresh", "a"), session.KeyOf("refresh", "b")
 	if !lock(t, one, key, "ann", later()) {
@@ -157,7 +151,7 @@ func testLocks(t *testing.T, open Opener) {
 }
 
 // testLockAgain: the holder takes its lock again, to hold it longer and never shorter.
-func testLockAgain(t *testing.T, open Opener) {
+func testLockAgain(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	for name, until := range map[string][2]time.Time{"longer": {before(), later()}, "shorter": {later(), before()}, "the same": {later(), later()}} {
 		key := session.KeyOf("again", name)
@@ -174,7 +168,7 @@ func testLockAgain(t *testing.T, open Opener) {
 }
 
 // testLockPassed: a lock whose time has passed is nobody's, swept or not.
-func testLockPassed(t *testing.T, open Opener) {
+func testLockPassed(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	key := session.KeyOf("passed")
 	lock(t, one, key, "ann", before())
@@ -210,14 +204,14 @@ func testLockPassed(t *testing.T, open Opener) {
 
 // testLockRace: of many that want a lock at once one has it, and so on until
 // all have had it.
-func testLockRace(t *testing.T, open Opener) {
+func testLockRace(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	key := session.KeyOf("race")
 	var taken, inside atomic.Int32
 	var wait sync.WaitGroup
 	start := make(chan struct{})
 	for i := range 64 {
-		s := []store.Stores{one, two}[i%2]
+		s := []store.Shared{one, two}[i%2]
 		wait.Go(func() {
 			<-start
 			if lock(t, s, key, fmt.Sprint(i), later()) {
@@ -234,7 +228,7 @@ func testLockRace(t *testing.T, open Opener) {
 	key = session.KeyOf("in turns")
 	turns := 0 // guarded by the lock alone
 	for i := range 16 {
-		s := []store.Stores{one, two}[i%2]
+		s := []store.Shared{one, two}[i%2]
 		wait.Go(func() {
 			holder := fmt.Sprint(i)
 			for deadline := time.Now().Add(30 * time.Second); !lock(t, s, key, holder, later()); time.Sleep(time.Millisecond) {
@@ -257,7 +251,7 @@ func testLockRace(t *testing.T, open Opener) {
 	}
 }
 
-func testRevocations(t *testing.T, open Opener) {
+func testRevocations(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	at, never := instant(), time.Time{}
 	key := session.KeyOf("user", "usr_a")
@@ -296,7 +290,7 @@ func testRevocations(t *testing.T, open Opener) {
 }
 
 // testRevocationsKept: of two times the later counts, of both members.
-func testRevocationsKept(t *testing.T, open Opener) {
+func testRevocationsKept(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	at := instant()
 	for name, until := range map[string][2]time.Time{"shorter": {later(), before()}, "longer": {before(), later()}} {
@@ -308,12 +302,12 @@ func testRevocationsKept(t *testing.T, open Opener) {
 	}
 }
 
-func testRevocationRace(t *testing.T, open Opener) {
+func testRevocationRace(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	at, key := instant(), session.KeyOf("race")
 	var wait sync.WaitGroup
 	for i := range 40 {
-		s := []store.Stores{one, two}[i%2]
+		s := []store.Shared{one, two}[i%2]
 		wait.Go(func() {
 			mine := at.Add(time.Duration((i*7)%40) * time.Second)
 			revoke(t, s, key, mine, later())
@@ -326,7 +320,7 @@ func testRevocationRace(t *testing.T, open Opener) {
 	revoked(t, one, at.Add(39*time.Second), key)
 }
 
-func testSweep(t *testing.T, open Opener) {
+func testSweep(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
 	now := instant()
 	owner := someUser(t, one, "owner")
@@ -379,7 +373,105 @@ func testSweep(t *testing.T, open Opener) {
 	if !lock(t, one, old, "bob", later()) || lock(t, one, fresh, "bob", later()) {
 		t.Error("Sweep() kept a lock whose time had passed, or removed another")
 	}
-	if got, err := one.Users().Load(t.Context(), owner.ID); err != nil || got != owner {
+}
+
+// testSweepUsers: nobody's account is swept.
+func testSweepUsers(t *testing.T, open Opener) {
+	s := fresh(t, open)
+	owner := someUser(t, s, "owner")
+	ended := leastSession(owner.ID)
+	ended.Idle = before()
+	mustCreateSession(t, s, ended)
+	mustDo(t, s.Sweep(t.Context(), time.Now()))
+	lacksSession(t, s, ended.ID)
+	if got, err := s.Users().Load(t.Context(), owner.ID); err != nil || !sameUser(got, owner) {
 		t.Errorf("Load() of a user after Sweep = %+v, %v, want %+v", got, err, owner)
+	}
+}
+
+// testReopenShared: what was written is there after the stores were closed.
+func testReopenShared(t *testing.T, open SharedOpener) {
+	place := t.TempDir()
+	s := open(t, place)
+	signedIn, once, at := fullSession(someUser(t, s, "kept").ID), session.KeyOf("once"), instant()
+	mustCreateSession(t, s, signedIn)
+	revoke(t, s, once, at, later())
+	if !mark(t, s, once, later()) || !lock(t, s, once, "ann", later()) {
+		t.Error("Mark() or Lock() of a new key = false, want true")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatalf("Close() = %v", err)
+	}
+	s = open(t, place)
+	defer s.Close()
+	if err := s.Check(t.Context()); err != nil {
+		t.Errorf("Check() = %v", err)
+	}
+	loadsSession(t, s, signedIn)
+	revoked(t, s, at, once)
+	if mark(t, s, once, later()) || lock(t, s, once, "bob", later()) {
+		t.Error("Mark() or Lock() of what is marked and held = true, want false")
+	}
+}
+
+// testTwoOpenersShared: what one opener writes holds for the next call of the
+// other.
+func testTwoOpenersShared(t *testing.T, open SharedOpener) {
+	one, two := pair(t, open)
+	owner := someUser(t, one, "seen by both")
+	signedIn := fullSession(owner.ID)
+	mustCreateSession(t, one, signedIn)
+	loadsSession(t, two, signedIn)
+	signedIn.Tokens, signedIn.Scopes = []byte("refreshed"), map[string][]string{"login": {"less"}}
+	mustDo(t, two.Sessions().SaveTokens(t.Context(), signedIn.ID, signedIn.Tokens, signedIn.Scopes))
+	loadsSession(t, one, signedIn)
+	if n, err := two.Sessions().Delete(t.Context(), session.Match{User: owner.ID}); n != 1 || err != nil {
+		t.Errorf("Delete() = %d, %v, want 1", n, err)
+	}
+	lacksSession(t, one, signedIn.ID)
+}
+
+// testCancelledShared: a call whose context has ended returns an error, never
+// one that says there is no such record, and changes nothing.
+func testCancelledShared(t *testing.T, open SharedOpener) {
+	s := fresh(t, open)
+	owner := someUser(t, s, "somebody")
+	signedIn, ended, made := fullSession(owner.ID), leastSession(owner.ID), leastSession(owner.ID)
+	ended.Idle = ended.Created.Add(-time.Hour)
+	mustCreateSession(t, s, signedIn, ended)
+	once, bucket := session.KeyOf("once"), apikey.Bucket{Name: "once", Burst: 1, Every: time.Hour}
+	calls := map[string]func(context.Context) error{
+		"Check":           func(ctx context.Context) error { return s.Check(ctx) },
+		"Sessions.Create": func(ctx context.Context) error { return s.Sessions().Create(ctx, made) },
+		"Sessions.Load":   func(ctx context.Context) error { _, err := s.Sessions().Load(ctx, signedIn.ID); return err },
+		"Sessions.Touch":  func(ctx context.Context) error { return s.Sessions().Touch(ctx, signedIn.ID, later(), later()) },
+		"Sessions.SaveTokens": func(ctx context.Context) error {
+			return s.Sessions().SaveTokens(ctx, signedIn.ID, nil, map[string][]string{})
+		},
+		"Sessions.Delete": func(ctx context.Context) error {
+			_, err := s.Sessions().Delete(ctx, session.Match{User: owner.ID})
+			return err
+		},
+		"Sessions.List":       func(ctx context.Context) error { _, err := s.Sessions().List(ctx, owner.ID, 1); return err },
+		"Revocations.Revoke":  func(ctx context.Context) error { return s.Revocations().Revoke(ctx, once, instant(), later()) },
+		"Revocations.Revoked": func(ctx context.Context) error { _, err := s.Revocations().Revoked(ctx, once); return err },
+		"Marks.Mark":          func(ctx context.Context) error { _, err := s.Marks().Mark(ctx, once, later()); return err },
+		"Locks.Lock":          func(ctx context.Context) error { _, err := s.Locks().Lock(ctx, once, "ann", later()); return err },
+		"Locks.Unlock":        func(ctx context.Context) error { return s.Locks().Unlock(ctx, once, "ann") },
+		"Sweep":               func(ctx context.Context) error { return s.Sweep(ctx, time.Now()) },
+	}
+	if limits := s.Limits(); limits != nil {
+		calls["Limits.Take"] = func(ctx context.Context) error { _, err := limits.Take(ctx, bucket); return err }
+	}
+	refuseEnded(t, calls)
+	loadsSession(t, s, signedIn)
+	loadsSession(t, s, ended)
+	lacksSession(t, s, made.ID)
+	revoked(t, s, time.Time{}, once)
+	if !mark(t, s, once, later()) || !lock(t, s, once, "bob", later()) {
+		t.Error("a call with an ended context marked or locked a key")
+	}
+	if s.Limits() != nil && take(t, s, bucket)[0] != 0 {
+		t.Error("a call with an ended context took a token")
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
-	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -18,9 +17,12 @@ import (
 // keeps no files takes place as a name. The test closes what it opens.
 type Opener func(t *testing.T, place string) store.Stores
 
+// A SharedOpener opens stores that keep no keys and no users.
+type SharedOpener func(t *testing.T, place string) store.Shared
+
 // Run runs the contract against the stores that open opens.
 func Run(t *testing.T, open Opener) {
-	for name, test := range map[string]func(*testing.T, Opener){
+	run(t, open, map[string]func(*testing.T, Opener){
 		"users":           testUsers,
 		"ensure race":     testEnsureRace,
 		"user subjects":   testSubjects,
@@ -33,13 +35,27 @@ func Run(t *testing.T, open Opener) {
 		"key list":        testKeyList,
 		"revoke":          testRevoke,
 		"revoke race":     testRevokeRace,
+		"rotate":          testRotate,
+		"rotate race":     testRotateRace,
+		"relabel":         testRelabel,
+		"sweep keys":      testSweepKeys,
+		"sweep users":     testSweepUsers,
+		"watch":           testWatch,
 		"touch":           testTouch,
 		"hostile text":    testHostileText,
 		"reopen":          testReopen,
 		"two openers":     testTwoOpeners,
 		"cancelled":       testCancelled,
 		"concurrent use":  testConcurrentUse,
+		"session orphans": testSessionOrphans,
+	})
+	RunShared(t, func(t *testing.T, place string) store.Shared { return open(t, place) })
+}
 
+// RunShared runs the part of the contract that stores without keys and users
+// keep too.
+func RunShared(t *testing.T, open SharedOpener) {
+	run(t, open, map[string]func(*testing.T, SharedOpener){
 		"sessions":          testSessions,
 		"session ended":     testEndedSession,
 		"session not found": testSessionNotFound,
@@ -47,21 +63,33 @@ func Run(t *testing.T, open Opener) {
 		"session touch":     testSessionTouch,
 		"session tokens":    testSaveTokens,
 		"session delete":    testSessionDelete,
+		"session ends once": testSessionDeleteRace,
 		"session list":      testSessionList,
 		"session text":      testSessionText,
 		"session use":       testSessionUse,
 
-		"marks":            testMarks,
-		"mark race":        testMarkRace,
-		"locks":            testLocks,
-		"lock again":       testLockAgain,
-		"lock passed":      testLockPassed,
-		"lock race":        testLockRace,
-		"revocations":      testRevocations,
-		"revocations kept": testRevocationsKept,
-		"revocation race":  testRevocationRace,
-		"sweep":            testSweep,
-	} {
+		"marks":              testMarks,
+		"mark race":          testMarkRace,
+		"locks":              testLocks,
+		"lock again":         testLockAgain,
+		"lock passed":        testLockPassed,
+		"lock race":          testLockRace,
+		"revocations":        testRevocations,
+		"revocations kept":   testRevocationsKept,
+		"revocation race":    testRevocationRace,
+		"limits":             testLimits,
+		"limit refill":       testLimitRefill,
+		"limit race":         testLimitRace,
+		"sweep":              testSweep,
+		"watch shared":       testWatchShared,
+		"reopen shared":      testReopenShared,
+		"two openers shared": testTwoOpenersShared,
+		"cancelled shared":   testCancelledShared,
+	})
+}
+
+func run[O any](t *testing.T, open O, tests map[string]func(*testing.T, O)) {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open)
@@ -70,9 +98,21 @@ func Run(t *testing.T, open Opener) {
 }
 
 // fresh opens stores at a new place and closes them when the test ends.
-func fresh(t *testing.T, open Opener) store.Stores {
+func fresh[S store.Shared](t *testing.T, open func(*testing.T, string) S) S {
 	t.Helper()
-	s := open(t, t.TempDir())
+	return opened(t, open, t.TempDir())
+}
+
+// pair opens stores twice at a new place and closes them when the test ends.
+func pair[S store.Shared](t *testing.T, open func(*testing.T, string) S) (one, two S) {
+	t.Helper()
+	place := t.TempDir()
+	return opened(t, open, place), opened(t, open, place)
+}
+
+func opened[S store.Shared](t *testing.T, open func(*testing.T, string) S, place string) S {
+	t.Helper()
+	s := open(t, place)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close() = %v", err)
@@ -81,10 +121,15 @@ func fresh(t *testing.T, open Opener) store.Stores {
 	return s
 }
 
-// someUser makes a user with that subject.
-func someUser(t *testing.T, s store.Stores, subject string) user.Record {
+// someUser makes a user with that subject; where stores keep no users it is
+// one of whom they have not heard.
+func someUser(t *testing.T, s store.Shared, subject string) user.Record {
 	t.Helper()
-	rec, err := s.Users().Ensure(t.Context(), user.Local, subject, user.Profile{})
+	full, ok := s.(store.Stores)
+	if !ok {
+		return user.Record{ID: user.NewID()}
+	}
+	rec, err := full.Users().Ensure(t.Context(), user.Local, subject, user.Profile{})
 	if err != nil {
 		t.Fatalf("Ensure(%q) = %v", subject, err)
 	}
@@ -131,12 +176,6 @@ func testReopen(t *testing.T, open Opener) {
 	owner := someUser(t, s, "kept")
 	rec := full("0123456789abc", owner.ID)
 	mustCreate(t, s, rec)
-	signedIn, once, at := fullSession(owner.ID), session.KeyOf("once"), instant()
-	mustCreateSession(t, s, signedIn)
-	revoke(t, s, once, at, later())
-	if !mark(t, s, once, later()) || !lock(t, s, once, "ann", later()) {
-		t.Error("Mark() or Lock() of a new key = false, want true")
-	}
 	if err := s.Close(); err != nil {
 		t.Fatalf("Close() = %v", err)
 	}
@@ -146,22 +185,14 @@ func testReopen(t *testing.T, open Opener) {
 		t.Errorf("Check() = %v", err)
 	}
 	sameKey(t, mustLoad(t, s, rec.ID), rec)
-	if got, err := s.Users().Load(t.Context(), owner.ID); err != nil || got != owner {
+	if got, err := s.Users().Load(t.Context(), owner.ID); err != nil || !sameUser(got, owner) {
 		t.Errorf("Load(%q) = %+v, %v, want %+v", owner.ID, got, err, owner)
-	}
-	loadsSession(t, s, signedIn)
-	revoked(t, s, at, once)
-	if mark(t, s, once, later()) || lock(t, s, once, "bob", later()) {
-		t.Error("Mark() or Lock() of what is marked and held = true, want false")
 	}
 }
 
 // testTwoOpeners: what one opener writes holds for the next call of the other.
 func testTwoOpeners(t *testing.T, open Opener) {
-	place := t.TempDir()
-	one, two := open(t, place), open(t, place)
-	defer one.Close()
-	defer two.Close()
+	one, two := pair(t, open)
 	owner := someUser(t, one, "seen by both")
 	rec := key("0123456789abc")
 	mustCreate(t, one, rec)
@@ -178,16 +209,6 @@ func testTwoOpeners(t *testing.T, open Opener) {
 	if got, err := one.Users().Load(t.Context(), owner.ID); err != nil || !got.Disabled {
 		t.Errorf("Load() = %+v, %v, want it disabled", got, err)
 	}
-	signedIn := fullSession(owner.ID)
-	mustCreateSession(t, one, signedIn)
-	loadsSession(t, two, signedIn)
-	signedIn.Tokens, signedIn.Scopes = []byte("refreshed"), map[string][]string{"login": {"less"}}
-	mustDo(t, two.Sessions().SaveTokens(t.Context(), signedIn.ID, signedIn.Tokens, signedIn.Scopes))
-	loadsSession(t, one, signedIn)
-	if n, err := two.Sessions().Delete(t.Context(), session.Match{User: owner.ID}); n != 1 || err != nil {
-		t.Errorf("Delete() = %d, %v, want 1", n, err)
-	}
-	lacksSession(t, one, signedIn.ID)
 }
 
 // testCancelled: a call whose context has ended returns an error, and never
@@ -197,41 +218,33 @@ func testCancelled(t *testing.T, open Opener) {
 	owner := someUser(t, s, "somebody")
 	rec := key("0123456789abc")
 	mustCreate(t, s, rec)
-	signedIn, ended, made := fullSession(owner.ID), leastSession(owner.ID), leastSession(owner.ID)
-	ended.Idle = ended.Created.Add(-time.Hour)
-	mustCreateSession(t, s, signedIn, ended)
-	once := session.KeyOf("once")
+	refuseEnded(t, map[string]func(context.Context) error{
+		"Keys.Create":       func(ctx context.Context) error { return s.Keys().Create(ctx, key("0123456789abd")) },
+		"Keys.Load":         func(ctx context.Context) error { _, err := s.Keys().Load(ctx, rec.ID); return err },
+		"Keys.List":         func(ctx context.Context) error { _, err := s.Keys().List(ctx, apikey.Query{Limit: 1}); return err },
+		"Keys.Revoke":       func(ctx context.Context) error { return s.Keys().Revoke(ctx, rec.ID, instant()) },
+		"Keys.Rotate":       func(ctx context.Context) error { return s.Keys().Rotate(ctx, rec.ID, later(), key("0123456789abe")) },
+		"Keys.Relabel":      func(ctx context.Context) error { return s.Keys().Relabel(ctx, rec.ID, "x") },
+		"Keys.Touch":        func(ctx context.Context) error { return s.Keys().Touch(ctx, rec.ID, instant()) },
+		"Users.Ensure":      func(ctx context.Context) error { _, err := s.Users().Ensure(ctx, "i", "s", user.Profile{}); return err },
+		"Users.Load":        func(ctx context.Context) error { _, err := s.Users().Load(ctx, owner.ID); return err },
+		"Users.List":        func(ctx context.Context) error { _, err := s.Users().List(ctx, "", 1); return err },
+		"Users.SetScopes":   func(ctx context.Context) error { return s.Users().SetScopes(ctx, owner.ID, nil) },
+		"Users.SetDisabled": func(ctx context.Context) error { return s.Users().SetDisabled(ctx, owner.ID, true) },
+	})
+	if !mustLoad(t, s, rec.ID).Revoked.IsZero() {
+		t.Error("a call with an ended context revoked a key")
+	}
+}
+
+// refuseEnded makes calls with a context that has ended.
+func refuseEnded(t *testing.T, calls map[string]func(context.Context) error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, call := range map[string]func() error{
-		"Keys.Create":       func() error { return s.Keys().Create(ctx, key("0123456789abd")) },
-		"Keys.Load":         func() error { _, err := s.Keys().Load(ctx, rec.ID); return err },
-		"Keys.List":         func() error { _, err := s.Keys().List(ctx, apikey.Query{Limit: 1}); return err },
-		"Keys.Revoke":       func() error { return s.Keys().Revoke(ctx, rec.ID, instant()) },
-		"Keys.Touch":        func() error { return s.Keys().Touch(ctx, rec.ID, instant()) },
-		"Users.Ensure":      func() error { _, err := s.Users().Ensure(ctx, "i", "s", user.Profile{}); return err },
-		"Users.Load":        func() error { _, err := s.Users().Load(ctx, owner.ID); return err },
-		"Users.List":        func() error { _, err := s.Users().List(ctx, "", 1); return err },
-		"Users.SetDisabled": func() error { return s.Users().SetDisabled(ctx, owner.ID, true) },
-		"Check":             func() error { return s.Check(ctx) },
-
-		"Sessions.Create": func() error { return s.Sessions().Create(ctx, made) },
-		"Sessions.Load":   func() error { _, err := s.Sessions().Load(ctx, signedIn.ID); return err },
-		"Sessions.Touch":  func() error { return s.Sessions().Touch(ctx, signedIn.ID, later(), later()) },
-		"Sessions.SaveTokens": func() error {
-			return s.Sessions().SaveTokens(ctx, signedIn.ID, nil, map[string][]string{})
-		},
-		"Sessions.Delete":     func() error { _, err := s.Sessions().Delete(ctx, session.Match{User: owner.ID}); return err },
-		"Sessions.List":       func() error { _, err := s.Sessions().List(ctx, owner.ID, 1); return err },
-		"Revocations.Revoke":  func() error { return s.Revocations().Revoke(ctx, once, instant(), later()) },
-		"Revocations.Revoked": func() error { _, err := s.Revocations().Revoked(ctx, once); return err },
-		"Marks.Mark":          func() error { _, err := s.Marks().Mark(ctx, once, later()); return err },
-		"Locks.Lock":          func() error { _, err := s.Locks().Lock(ctx, once, "ann", later()); return err },
-		"Locks.Unlock":        func() error { return s.Locks().Unlock(ctx, once, "ann") },
-		"Sweep":               func() error { return s.Sweep(ctx, time.Now()) },
-	} {
+	for name, call := range calls {
 		done := make(chan error, 1)
-		go func() { done <- call() }()
+		go func() { done <- call(ctx) }()
 		select {
 		case err := <-done:
 			if err == nil || isNotFound(err) {
@@ -240,15 +253,5 @@ func testCancelled(t *testing.T, open Opener) {
 		case <-time.After(10 * time.Second):
 			t.Errorf("%s with an ended context does not return", name)
 		}
-	}
-	if !mustLoad(t, s, rec.ID).Revoked.IsZero() {
-		t.Error("a call with an ended context revoked a key")
-	}
-	loadsSession(t, s, signedIn)
-	loadsSession(t, s, ended)
-	lacksSession(t, s, made.ID)
-	revoked(t, s, time.Time{}, once)
-	if !mark(t, s, once, later()) || !lock(t, s, once, "bob", later()) {
-		t.Error("a call with an ended context marked or locked a key")
 	}
 }
