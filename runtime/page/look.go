@@ -22,7 +22,10 @@ type Look struct {
 }
 
 // A drawing is what a look makes of the style sheets.
-type drawing struct{ narrow, wide sheet }
+type drawing struct {
+	colours      string // rules that name them
+	narrow, wide sheet
+}
 
 // A sheet is a style sheet and the content policy that allows it: it lets a
 // page have that sheet, the look's logo, forms to its own origin, and nothing
@@ -67,6 +70,10 @@ func NewLook(name, logoFile, accent string) (Look, error) {
 // Logo is the picture beside the name; empty for none.
 func (l Look) Logo() template.URL { return l.logo }
 
+// Colours is the beginning of a style sheet: it gives the look's colours names,
+// as --act and --text, in the light and in the dark.
+func (l Look) Colours() string { return cmp.Or(l.drawn, plain).colours }
+
 // LogoText says for the logo what it shows, where the name beside it does not.
 func (l Look) LogoText() string {
 	if l.Name == "" {
@@ -91,8 +98,9 @@ func (l Look) wide() sheet   { return cmp.Or(l.drawn, plain).wide }
 
 // draw makes the style sheets of an accent.
 func draw(accent colour, logo bool) *drawing {
-	base := light.css(accent, ":root") + dark.css(accent, "@media (prefers-color-scheme: dark) { :root") + "}\n" + mustRead("style.css")
-	return &drawing{narrow: newSheet(base, logo), wide: newSheet(base+mustRead("parts.css"), logo)}
+	colours := light.css(accent, ":root") + dark.css(accent, "@media (prefers-color-scheme: dark) { :root") + "}\n"
+	base := colours + mustRead("style.css")
+	return &drawing{colours: colours, narrow: newSheet(base, logo), wide: newSheet(base+mustRead("parts.css"), logo)}
 }
 
 func newSheet(css string, logo bool) sheet {
