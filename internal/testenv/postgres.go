@@ -42,11 +42,11 @@ func Postgres(t testing.TB, settings ...string) *PostgresServer {
 	return postgres(t, settings)
 }
 
-// PostgresTLS is Postgres with a certificate of ca for localhost and 127.0.0.1.
-// The server also takes connections in clear text.
-func PostgresTLS(t testing.TB, ca *CA, settings ...string) *PostgresServer {
+// PostgresTLS is Postgres with a certificate of ca for host, localhost and
+// 127.0.0.1. The server also takes connections in clear text.
+func PostgresTLS(t testing.TB, ca *CA, host string, settings ...string) *PostgresServer {
 	t.Helper()
-	cert, key := ca.Files(t, "localhost", "127.0.0.1")
+	cert, key := ca.Files(t, host, "localhost", "127.0.0.1")
 	return postgres(t, settings, cert, key)
 }
 

@@ -58,7 +58,7 @@ func TestPostgres(t *testing.T) {
 func TestPostgresTLS(t *testing.T) {
 	testenv.Need(t, "this test", "psql")
 	ca := testenv.NewCA(t)
-	s := testenv.PostgresTLS(t, ca)
+	s := testenv.PostgresTLS(t, ca, "db.example")
 	const statement = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 	if got, err := psql(t, s.URL()+"?sslmode=verify-full&sslrootcert="+ca.File, statement); got != "t" || err != nil {
 		t.Errorf("over TLS = %q, %v, want t", got, err)

@@ -74,17 +74,18 @@ func migrateOnce(ctx context.Context, pool *pgxpool.Pool, steps []string) (versi
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
 			return err
 		}
-		if version, err = schemaVersion(ctx, tx); err != nil || version < 0 || version >= len(steps) {
-			return err
-		}
-		if version == 0 {
-			if _, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS gatewright_schema_version (
+		// Whether the table is there is asked by these statements alone: what
+		// a connection knew of it before the lock may be out of date, and
+		// to_regclass does not look again within a transaction.
+		if _, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS gatewright_schema_version (
 	one     integer NOT NULL PRIMARY KEY CHECK (one = 1),
 	version integer NOT NULL
 );
 INSERT INTO gatewright_schema_version (one, version) VALUES (1, 0) ON CONFLICT DO NOTHING`); err != nil {
-				return err
-			}
+			return err
+		}
+		if err := tx.QueryRow(ctx, selectVersion).Scan(&version); err != nil || version < 0 || version >= len(steps) {
+			return err
 		}
 		if _, err := tx.Exec(ctx, steps[version]); err != nil {
 			return fmt.Errorf("migration %d: %w", version+1, err)
@@ -96,17 +97,14 @@ INSERT INTO gatewright_schema_version (one, version) VALUES (1, 0) ON CONFLICT D
 	return version, err
 }
 
-// A querier is a pool or a transaction.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
+const selectVersion = "SELECT version FROM gatewright_schema_version"
 
 // schemaVersion is 0 where there are no tables yet.
-func schemaVersion(ctx context.Context, in querier) (version int, err error) {
+func schemaVersion(ctx context.Context, pool *pgxpool.Pool) (version int, err error) {
 	var there bool
-	if err := in.QueryRow(ctx, "SELECT to_regclass('gatewright_schema_version') IS NOT NULL").Scan(&there); err != nil || !there {
+	if err := pool.QueryRow(ctx, "SELECT to_regclass('gatewright_schema_version') IS NOT NULL").Scan(&there); err != nil || !there {
 		return 0, err
 	}
-	err = in.QueryRow(ctx, "SELECT version FROM gatewright_schema_version").Scan(&version)
+	err = pool.QueryRow(ctx, selectVersion).Scan(&version)
 	return version, err
 }

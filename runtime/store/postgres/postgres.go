@@ -115,7 +115,7 @@ func (s *Store) Limits() apikey.Buckets { return nil }
 
 // Check tells whether the database answers and has the tables of this program.
 func (s *Store) Check(ctx context.Context) error {
-	version, err := one(ctx, s, scanNumber, "SELECT version FROM gatewright_schema_version")
+	version, err := one(ctx, s, scanNumber, selectVersion)
 	if err != nil {
 		return err
 	}
@@ -125,10 +125,19 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// Close closes all connections, and ends Watch.
+// Close closes all connections, and ends Watch. Calls under way end first.
+// Connections to a server that does not answer are left to end by themselves.
 func (s *Store) Close() error {
 	s.end()
-	s.pool.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(callTime):
+	}
 	return nil
 }
 

@@ -25,26 +25,56 @@ import (
 func TestPostgres(t *testing.T) {
 	server := testenv.Postgres(t, "max_connections=400")
 	for name, test := range map[string]func(*testing.T, *testenv.PostgresServer){
-		"modes": testModes,
+		"modes":           testModes,
+		"migration race":  testMigrationRace,
+		"migration steps": testMigrationSteps,
+		"migration wait":  testMigrationWait,
+		"newer tables":    testNewerTables,
+		"few rights":      testFewRights,
+		"search path":     testSearchPath,
+		"encoding":        testEncoding,
+		"collation":       testCollation,
+		"read only":       testReadOnly,
+		"commit off":      testCommitOff,
+
+		"held row":       testHeldRow,
+		"slow statement": testSlowStatement,
+		"server limits":  testServerLimits,
+		"caller gone":    testCallerGone,
+		"deadline":       testDeadline,
+		"pool":           testPool,
+		"dead network":   testDeadNetwork,
+		"deletes":        testDeletes,
+
+		"watch again":  testWatchAgain,
+		"watch close":  testWatchClose,
+		"told if kept": testToldIfKept,
+
+		"other record": testOtherRecord,
+		"damaged":      testDamaged,
+		"long text":    testLongText,
+		"lock clock":   testLockClock,
+		"sweep":        testSweep,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, server) })
 	}
-	t.Run("contract", func(t *testing.T) { storetest.Run(t, opener(server, "")) })
+	t.Run("contract", func(t *testing.T) {
+		storetest.Run(t, opener(func(t *testing.T) string { return database(t, server) }))
+	})
 }
 
-// opener opens a database of its own at each place.
-func opener(server *testenv.PostgresServer, options string) storetest.Opener {
+// opener opens what each place's own URL names.
+func opener(url func(t *testing.T) string) storetest.Opener {
 	var mu sync.Mutex
 	at := map[string]string{}
 	return func(t *testing.T, place string) store.Stores {
 		mu.Lock()
-		url, ok := at[place]
-		if !ok {
-			url = database(t, server) + options
-			at[place] = url
+		if at[place] == "" {
+			at[place] = url(t)
 		}
+		here := at[place]
 		mu.Unlock()
-		s, err := store.Open(t.Context(), store.Config{URL: url}, postgres.Driver)
+		s, err := store.Open(t.Context(), store.Config{URL: here}, postgres.Driver)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,11 +171,17 @@ func isNotFound(err error) bool {
 	return errors.Is(err, user.ErrNotFound) || errors.Is(err, apikey.ErrNotFound) || errors.Is(err, session.ErrNotFound)
 }
 
-// testModes: the contract holds in the modes that old poolers need.
+// testModes: the contract holds in the modes that old poolers need, and in
+// schemas of one database.
 func testModes(t *testing.T, server *testenv.PostgresServer) {
 	for _, mode := range []string{"exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
-			storetest.Run(t, opener(server, "&default_query_exec_mode="+mode+"&pool_max_conns=4"))
+			at := database(t, server)
+			storetest.Run(t, opener(func(t *testing.T) string {
+				schema := fmt.Sprintf("schema%d", databases.Add(1))
+				mustExec(t, at, "CREATE SCHEMA "+schema)
+				return at + "&search_path=" + schema + "&pool_max_conns=4&default_query_exec_mode=" + mode
+			}))
 		})
 	}
 }
