@@ -23,7 +23,7 @@ import (
 // A way leads to a server, and may lose or change what comes back.
 type way struct {
 	url    string
-	lossy  atomic.Bool            // an answer is lost, and the connection with it
+	lossy  atomic.Bool            // the next answer is lost, and the connection with it
 	refuse atomic.Pointer[string] // what is answered instead
 	epoch  atomic.Int64           // connections of before it are silent
 }
@@ -78,7 +78,7 @@ func (w *way) back(near, far net.Conn, epoch int64) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := far.Read(buf)
-		if err != nil || w.lossy.Load() {
+		if err != nil || w.lossy.CompareAndSwap(true, false) {
 			return
 		}
 		answer := buf[:n]
@@ -112,7 +112,6 @@ func TestLostAnswers(t *testing.T) {
 		t.Helper()
 		eventually(t, func() error { return s.Check(t.Context()) }) // and there is a connection
 		w.lossy.Store(true)
-		defer w.lossy.Store(false)
 		if got, err := do(); err == nil {
 			t.Errorf("%s, whose answer was lost = %v, nil, want an error", call, got)
 		}
@@ -190,7 +189,7 @@ func TestServerAway(t *testing.T) {
 		"silent": {
 			func(t *testing.T, s *testenv.RedisServer) { s.Pause(t) },
 			func(t *testing.T, s *testenv.RedisServer) { s.Resume(t) },
-			5500 * time.Millisecond,
+			4500 * time.Millisecond,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,6 +208,19 @@ func TestServerAway(t *testing.T) {
 					}
 					if took := time.Since(begun); took > c.within {
 						t.Errorf("%s without the server took %v, want %v at most", name, took, c.within)
+					}
+				})
+			}
+			for name, call := range calls(s, rec, key) {
+				wait.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+					defer cancel()
+					begun := time.Now()
+					if err := call(ctx); err == nil {
+						t.Errorf("%s without the server = nil, want an error", name)
+					}
+					if took := time.Since(begun); took > time.Second {
+						t.Errorf("%s that was to take 100 ms took %v", name, took)
 					}
 				})
 			}

@@ -190,14 +190,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// run runs a script, which nothing interrupts. Within the server its times are
-// those of its beginning.
+// run runs a script, which nothing interrupts. Within it the time stands still.
 func (s *Store) run(ctx context.Context, script *goredis.Script, keys []string, args ...any) *goredis.Cmd {
-	if err := ctx.Err(); err != nil {
-		cmd := goredis.NewCmd(ctx)
-		cmd.SetErr(err)
-		return cmd
-	}
 	return script.Run(ctx, s.client, keys, args...)
 }
 
