@@ -38,3 +38,22 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckInfo(t *testing.T) {
+	for info, want := range map[string]struct{ seen, good bool }{
+		"":                                 {false, true},
+		"# Memory\r\nmaxmemory:0\r\n":      {false, true},
+		"maxmemory_policy:allkeys-lru\r\n": {false, true},
+		"maxmemory:0\r\nmaxmemory_policy:noeviction":           {true, true},
+		"maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n":      {true, true},
+		"maxmemory:1\r\nmaxmemory_policy:allkeys-lru\r\n":      {true, false},
+		"maxmemory:1\nmaxmemory_policy:volatile-ttl\n":         {true, false},
+		"maxmemory:1\r\nmaxmemory_policy:noeviction\r\n":       {true, true},
+		"cluster_enabled:0\r\nmaxmemory:0":                     {false, true},
+		"maxmemory_human:0B\r\n# Cluster\r\ncluster_enabled:1": {false, false},
+	} {
+		if seen, err := checkInfo(info); seen != want.seen || (err == nil) != want.good {
+			t.Errorf("checkInfo(%q) = %v, %v, want %v and no error: %v", info, seen, err, want.seen, want.good)
+		}
+	}
+}

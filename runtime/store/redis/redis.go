@@ -94,22 +94,26 @@ func (s *Store) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*callTime)
 	defer cancel()
 	info, err := s.client.Info(ctx).Result()
-	switch {
-	case goredis.HasErrorPrefix(err, "NOPERM"), goredis.HasErrorPrefix(err, "unknown command"):
-		slog.WarnContext(ctx, "redis: whether it evicts records cannot be seen, since INFO is not permitted: maxmemory-policy must be noeviction", "address", s.client.Options().Addr)
-	case err != nil:
+	if goredis.HasErrorPrefix(err, "NOPERM") || goredis.HasErrorPrefix(err, "unknown command") {
+		info, err = "", nil
+	}
+	if err != nil {
 		return err
-	default:
-		if err := checkInfo(info); err != nil {
-			return err
-		}
+	}
+	seen, err := checkInfo(info)
+	if err != nil {
+		return err
+	}
+	if !seen {
+		slog.WarnContext(ctx, "redis: whether it evicts records cannot be seen, since INFO is not permitted: maxmemory-policy must be noeviction", "address", s.client.Options().Addr)
 	}
 	_, err = s.checkVersion(ctx)
 	return err
 }
 
-// checkInfo refuses servers that cannot keep what they are given.
-func checkInfo(info string) error {
+// checkInfo refuses servers that cannot keep what they are given, and tells
+// whether info says what they do without memory.
+func checkInfo(info string) (seen bool, err error) {
 	has := make(map[string]string)
 	for line := range strings.Lines(info) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
@@ -117,12 +121,16 @@ func checkInfo(info string) error {
 		}
 	}
 	if has["cluster_enabled"] == "1" {
-		return errors.New("it is a node of a Redis Cluster, which is not supported: use one server, with a replica where you need one")
+		return false, errors.New("it is a node of a Redis Cluster, which is not supported: use one server, with a replica where you need one")
 	}
-	if policy := has["maxmemory_policy"]; has["maxmemory"] != "0" && policy != "noeviction" && policy != "" {
-		return fmt.Errorf("it evicts records when its memory is full (maxmemory-policy is %s), and so would forget who was signed out: set maxmemory-policy to noeviction", policy)
+	memory, policy := has["maxmemory"], has["maxmemory_policy"]
+	if memory == "" || policy == "" {
+		return false, nil
 	}
-	return nil
+	if memory != "0" && policy != "noeviction" {
+		return true, fmt.Errorf("it evicts records when its memory is full (maxmemory-policy is %s), and so would forget who was signed out: set maxmemory-policy to noeviction", policy)
+	}
+	return true, nil
 }
 
 // versionScript notes the version of the records where there is none yet. It
