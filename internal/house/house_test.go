@@ -71,6 +71,7 @@ func TestArrows(t *testing.T) {
 		"github.com/fsnotify/fsnotify":   {"cmd/gatewright"},
 		module + "/internal/testenv":     {"internal/testenv/browser"},
 		"github.com/chromedp":            {"internal/testenv/browser"},
+		"github.com/swaggest":            {"runtime/docs"},
 	}
 	for pkg, list := range pkgs {
 		for _, dep := range list {
