@@ -21,14 +21,15 @@ test: tools
 # needs a C compiler, chromium visits pages and certutil has it trust a test's
 # authority, node runs an identity provider that npm installs, redis-server and
 # postgres, which Debian has beside the PATH, keep what replicas share, psql asks
-# the latter. What is missing is installed where that can be done, and named
+# the latter, python3 runs code samples with requests, a library that is known
+# by its folder. What is missing is installed where that can be done, and named
 # where not; the tests that need it are then skipped with a sentence.
 TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git \
 	chromium=chromium certutil=libnss3-tools node=nodejs npm=npm redis-server=redis-server \
-	psql=postgresql-client postgres=postgresql
+	psql=postgresql-client postgres=postgresql python3=python3 /usr/lib/python3/dist-packages/requests=python3-requests
 tools:
 	@command -v $(GO) >/dev/null || { echo "needs Go 1.26 or later: https://go.dev/doc/install" >&2; exit 1; }
-	@missing=; PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || missing="$$missing $${t#*=}"; done; \
+	@missing=; PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || test -e $${t%%=*} || missing="$$missing $${t#*=}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update && apt-get install -y --no-install-recommends $$missing; \
 	  else echo "missing, and not installed without apt-get and root:$$missing" >&2; fi; fi
