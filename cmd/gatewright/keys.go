@@ -78,7 +78,7 @@ func openKeyring(ctx context.Context, api *model.API, cfg config.Config, log *sl
 	if len(schemes) == 0 {
 		return nil, errors.New("no scheme of the document takes API keys")
 	}
-	stores, err := store.Open(ctx, cfg.Store, sqlite.Driver)
+	stores, err := store.Open(ctx, store.Config{URL: cfg.Store}, sqlite.Driver)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,12 @@ const (
 // check tells everything that is wrong with a request.
 func (k *Keys) check(req CreateRequest, now time.Time) error {
 	errs := []error{checkOwner(req.Owner), checkName("label", req.Label)}
+	if req.Environment != Live && req.Environment != Test {
+		errs = append(errs, fmt.Errorf("environment %q is not live or test", req.Environment))
+	}
+	if req.Bound && req.Owner.User == "" {
+		errs = append(errs, errors.New("only a user bounds a key by what they hold"))
+	}
 	for _, name := range req.Schemes {
 		if !slices.Contains(k.cfg.Schemes, name) {
 			errs = append(errs, fmt.Errorf("scheme %q takes no keys; those that do: %s", name, list(k.cfg.Schemes)))

@@ -15,8 +15,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/audit"
+	"github.com/gatewright/gatewright/runtime/cache"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -36,6 +39,12 @@ type Config struct {
 	// named takes any; nil: all do.
 	Scopes map[string][]string
 	Limits Limits
+	// Shared counts failures for all replicas; nil: each counts its own.
+	Shared Buckets
+	// Cache is how long a key that was good is good without the store being
+	// asked again, and so how long a replica that hears no word of it takes
+	// one that another revoked. 0: the store is asked each time.
+	Cache  time.Duration
 	Logger *slog.Logger     // nil: slog.Default()
 	Now    func() time.Time // nil: time.Now
 }
@@ -50,7 +59,17 @@ type Keys struct {
 	// id takes the work of a known one. No key has this hash.
 	nobody [32]byte
 	hash   func([]byte) [32]byte
+	good   *cache.Cache[string, known] // by id; of keys that were good
 }
+
+// A known key is its record and that of its owner, who is nobody for a client.
+type known struct {
+	rec   Record
+	owner user.Record
+}
+
+// knownKeys is how many keys are remembered for certain.
+const knownKeys = 16384
 
 // New returns the keys that cfg describes. Its error names everything wrong with cfg.
 func New(cfg Config) (*Keys, error) {
@@ -68,6 +87,9 @@ func New(cfg Config) (*Keys, error) {
 	if cfg.Environment != Live && cfg.Environment != Test {
 		errs = append(errs, fmt.Errorf("apikey: environment is %q, not live or test", cfg.Environment))
 	}
+	if cfg.Cache < 0 {
+		errs = append(errs, errors.New("apikey: the cache's time is below zero"))
+	}
 	for name := range cfg.Scopes {
 		if !slices.Contains(cfg.Schemes, name) {
 			errs = append(errs, fmt.Errorf("apikey: scopes are given for %q, which is none of the schemes", name))
@@ -78,10 +100,11 @@ func New(cfg Config) (*Keys, error) {
 	}
 	k := &Keys{
 		cfg:     cfg,
-		limit:   newLimiter(cfg.Limits, cfg.Now),
+		good:    cache.New[string, known](cfg.Cache, knownKeys, cfg.Now),
 		touched: newBuckets[string](1, time.Minute, 65536, cfg.Now),
 		hash:    sha256.Sum256,
 	}
+	k.limit = newLimiter(cfg.Limits, cfg.Shared, k.logger, cfg.Now)
 	_, _ = rand.Read(k.nobody[:]) // never fails: crypto/rand ends the program instead
 	return k, nil
 }
@@ -89,52 +112,175 @@ func New(cfg Config) (*Keys, error) {
 // now is the time as stores keep it.
 func (k *Keys) now() time.Time { return k.cfg.Now().UTC().Truncate(time.Millisecond) }
 
-// ErrRequest means that a key cannot be made as asked. The error that wraps it
-// names everything that is wrong and may be shown to who asked.
-var ErrRequest = errors.New("apikey: cannot be made")
+// ErrRequest means that a key cannot be made or changed as asked. The error
+// that wraps it names everything that is wrong and may be shown to who asked.
+var ErrRequest = errors.New("apikey: not as asked")
 
 // A CreateRequest says what key to make. The members are those of [Record].
 type CreateRequest struct {
-	Owner   Owner
-	Label   string // 1 to 100 printable characters
-	Schemes []string
-	Scopes  []string
+	Owner       Owner
+	Label       string      // 1 to 100 printable characters
+	Environment Environment // "": the server's own
+	Schemes     []string
+	Scopes      []string
+	// Bound is set where the owner asks: a user, who gets no scope but
+	// those they hold, and [MaxOwn] keys at most.
+	Bound   bool
 	Expires time.Time
 }
+
+// MaxOwn is how many keys that are neither revoked nor expired a user may have
+// made.
+const MaxOwn = 50
 
 // Create makes a key. The key itself is returned this once and kept nowhere.
 // The error wraps ErrRequest where req is at fault.
 func (k *Keys) Create(ctx context.Context, req CreateRequest) (secret.Value, Record, error) {
 	now := k.now()
+	req.Environment = cmp.Or(req.Environment, k.cfg.Environment)
 	if err := k.check(req, now); err != nil {
 		return secret.Value{}, Record{}, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	if req.Owner.User != "" {
-		owner, err := k.cfg.Users.Load(ctx, req.Owner.User)
-		if errors.Is(err, user.ErrNotFound) || err == nil && owner.Disabled {
-			return secret.Value{}, Record{}, fmt.Errorf("%w: the owner is unknown or disabled", ErrRequest)
-		}
-		if err != nil {
-			return secret.Value{}, Record{}, fmt.Errorf("apikey: loading the owner: %w", err)
+		if err := k.mayOwn(ctx, req, now); err != nil {
+			return secret.Value{}, Record{}, err
 		}
 	}
-	id, key := newKey(k.cfg.Prefix, k.cfg.Environment)
+	id, key := newKey(k.cfg.Prefix, req.Environment)
 	rec := Record{
 		ID:          id,
-		Environment: k.cfg.Environment,
+		Environment: req.Environment,
 		Hash:        sha256.Sum256([]byte(key.Reveal())),
 		Owner:       req.Owner,
 		Label:       req.Label,
 		Schemes:     slices.Clone(req.Schemes),
 		Scopes:      slices.Clone(req.Scopes),
+		Bound:       req.Bound,
 		Created:     now,
 		Expires:     storable(req.Expires),
 	}
 	if err := k.cfg.Store.Create(ctx, rec); err != nil {
 		return secret.Value{}, Record{}, fmt.Errorf("apikey: creating a key: %w", err)
 	}
-	k.logger().InfoContext(ctx, "api key created", "key", id, "user", req.Owner.User, "client", req.Owner.Client)
+	k.note(ctx, "api key created", rec)
 	return key, rec, nil
+}
+
+// mayOwn tells whether the user may have the key that req asks for.
+func (k *Keys) mayOwn(ctx context.Context, req CreateRequest, now time.Time) error {
+	owner, err := k.cfg.Users.Load(ctx, req.Owner.User)
+	if errors.Is(err, user.ErrNotFound) || err == nil && owner.Disabled {
+		return fmt.Errorf("%w: the owner is unknown or disabled", ErrRequest)
+	}
+	if err != nil {
+		return fmt.Errorf("apikey: loading the owner: %w", err)
+	}
+	if !req.Bound {
+		return nil
+	}
+	for _, scope := range req.Scopes {
+		if !slices.Contains(owner.Scopes, scope) {
+			return fmt.Errorf("%w: scope %q is above what its owner holds: %s", ErrRequest, scope, list(k.Grantable(owner)))
+		}
+	}
+	recs, err := k.ListOf(ctx, req.Owner)
+	if err != nil {
+		return err
+	}
+	alive := 0
+	for _, rec := range recs {
+		if rec.Alive(now) {
+			alive++
+		}
+	}
+	if alive >= MaxOwn || len(recs) >= maxListed {
+		return fmt.Errorf("%w: there are %d keys already; revoke those that are not used", ErrRequest, alive)
+	}
+	return nil
+}
+
+// Grantable returns the scopes that a user may give to a key: those that the
+// user holds and the document declares for keys.
+func (k *Keys) Grantable(owner user.Record) []string {
+	var scopes []string
+	for _, scope := range owner.Scopes {
+		if k.checkScope(scope, nil) == nil && !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	slices.Sort(scopes)
+	return scopes
+}
+
+// Environment is the one whose keys are taken.
+func (k *Keys) Environment() Environment { return k.cfg.Environment }
+
+// Alive tells whether a key is neither revoked nor expired at now.
+func (rec Record) Alive(now time.Time) bool {
+	return rec.Revoked.IsZero() && (rec.Expires.IsZero() || now.Before(rec.Expires))
+}
+
+// MaxOverlap is how long a key may be good after it was rotated.
+const MaxOverlap = 30 * 24 * time.Hour
+
+// Rotate makes a key that takes the place of another: with its owner, label,
+// schemes, scopes and environment, and as long a life from now on. The old one
+// is good for overlap more, unless its time is over before. Either both
+// happens or nothing does. The error wraps ErrNotFound for an unknown id,
+// ErrDead for a key that was revoked, has expired or was rotated before, and
+// ErrRequest where overlap is none.
+func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (secret.Value, Record, error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return secret.Value{}, Record{}, fmt.Errorf("%w: the overlap is not between 0 and %d days", ErrRequest, int(MaxOverlap.Hours())/24)
+	}
+	now := k.now()
+	old, err := k.Load(ctx, id)
+	if err != nil {
+		return secret.Value{}, Record{}, err
+	}
+	if old.ID != id {
+		return secret.Value{}, Record{}, fmt.Errorf("apikey: the store gave the record of another key for %s", id)
+	}
+	fresh, key := newKey(k.cfg.Prefix, old.Environment)
+	rec := old
+	rec.ID, rec.Hash, rec.ReplacedBy = fresh, sha256.Sum256([]byte(key.Reveal())), ""
+	rec.Created, rec.LastUsed, rec.Revoked = now, time.Time{}, time.Time{}
+	if !old.Expires.IsZero() {
+		rec.Expires = now.Add(old.Expires.Sub(old.Created))
+	}
+	if err := k.cfg.Store.Rotate(ctx, id, now.Add(overlap), rec); err != nil {
+		return secret.Value{}, Record{}, fmt.Errorf("apikey: rotating a key: %w", err)
+	}
+	k.Forget(id)
+	k.note(ctx, "api key rotated", old, slog.String("replaced_by", fresh), slog.Duration("overlap", overlap))
+	return key, rec, nil
+}
+
+// Relabel changes what the owner calls a key. The error wraps ErrNotFound for
+// an unknown id, and ErrRequest where label is no label.
+func (k *Keys) Relabel(ctx context.Context, id, label string) error {
+	if err := checkName("label", label); err != nil {
+		return fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	if err := k.cfg.Store.Relabel(ctx, id, label); err != nil {
+		return fmt.Errorf("apikey: relabelling a key: %w", err)
+	}
+	k.note(ctx, "api key relabelled", Record{ID: id, Label: label})
+	return nil
+}
+
+// note writes an event of a key to the audit log.
+func (k *Keys) note(ctx context.Context, event string, rec Record, attrs ...slog.Attr) {
+	all := []slog.Attr{slog.String("key", rec.ID)}
+	for _, a := range []slog.Attr{
+		slog.String("user", rec.Owner.User), slog.String("client", rec.Owner.Client), slog.String("label", rec.Label),
+		slog.String("environment", string(rec.Environment)), slog.String("scopes", strings.Join(rec.Scopes, " ")),
+	} {
+		if a.Value.String() != "" {
+			all = append(all, a)
+		}
+	}
+	audit.Log(ctx, k.cfg.Logger, event, append(all, attrs...)...)
 }
 
 // storable is t as stores keep it: UTC in whole milliseconds, or zero.
@@ -160,6 +306,28 @@ func (k *Keys) List(ctx context.Context, q Query) ([]Record, error) {
 	return recs, nil
 }
 
+// maxListed is how many keys of one owner are looked at. Dead ones are swept in
+// time.
+const maxListed = 1000
+
+// ListOf returns the keys of an owner, the newest first: at most a thousand.
+func (k *Keys) ListOf(ctx context.Context, owner Owner) ([]Record, error) {
+	if (owner.User == "") == (owner.Client == "") {
+		return nil, errors.New("apikey: listing keys: the owner is either a user or a client")
+	}
+	recs, err := k.List(ctx, Query{Owner: Owner{User: owner.User, Client: owner.Client}, Limit: maxListed})
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range recs {
+		if rec.Owner.User != owner.User || rec.Owner.Client != owner.Client {
+			return nil, fmt.Errorf("apikey: the store gave key %s, which is another owner's", rec.ID)
+		}
+	}
+	slices.SortFunc(recs, func(a, b Record) int { return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID)) })
+	return recs, nil
+}
+
 // Load returns the record with that id, revoked and expired ones too. The
 // error wraps ErrNotFound where there is none.
 func (k *Keys) Load(ctx context.Context, id string) (Record, error) {
@@ -170,15 +338,22 @@ func (k *Keys) Load(ctx context.Context, id string) (Record, error) {
 	return rec, nil
 }
 
-// Revoke revokes a key; it is refused from the next request on. Revoking it
-// again changes nothing. The error wraps ErrNotFound for an unknown id.
+// Revoke revokes a key; it is refused from the next request on, and on other
+// replicas within the time of their caches. Revoking it again changes nothing. The error wraps ErrNotFound for an unknown id.
 func (k *Keys) Revoke(ctx context.Context, id string) error {
 	if err := k.cfg.Store.Revoke(ctx, id, k.now()); err != nil {
 		return fmt.Errorf("apikey: revoking a key: %w", err)
 	}
-	k.logger().InfoContext(ctx, "api key revoked", "key", id)
+	k.Forget(id)
+	k.note(ctx, "api key revoked", Record{ID: id})
 	return nil
 }
+
+// Forget has the store be asked anew for a key.
+func (k *Keys) Forget(id string) { k.good.Forget(id) }
+
+// ForgetAll has the store be asked anew for all keys and their owners.
+func (k *Keys) ForgetAll() { k.good.ForgetAll() }
 
 // logger is the default of log/slog as it is by now: servers set theirs late.
 func (k *Keys) logger() *slog.Logger { return cmp.Or(k.cfg.Logger, slog.Default()) }

@@ -2,13 +2,17 @@ package apikey
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/cache"
 	"github.com/gatewright/gatewright/runtime/gate"
 )
 
@@ -48,10 +52,19 @@ func (l Limits) check() error {
 //   - A key id without tokens changes only the answer to a further wrong
 //     secret. The right secret is let in from anywhere, however many
 //     others guess at it.
+//   - Where replicas share their counts, a failure takes tokens from those
+//     too; a replica hears that others have used them up at its own first
+//     failure. What is good costs no word to anybody, and where the shared
+//     counts do not answer each replica has its own.
 type limiter struct {
 	addresses *buckets[netip.Addr]
 	keys      *buckets[string]
 	good      *recent[visit]
+
+	limits Limits
+	shared Buckets          // may be nil
+	silent *buckets[string] // holds back the word that shared is silent
+	logger func() *slog.Logger
 }
 
 // A visit is a key id that was good from an address.
@@ -63,12 +76,18 @@ type visit struct {
 // goodVisits is how many visits are remembered for certain.
 const goodVisits = 8192
 
-func newLimiter(l Limits, now func() time.Time) *limiter {
-	entries := cmp.Or(l.Entries, 65536)
+func newLimiter(l Limits, shared Buckets, logger func() *slog.Logger, now func() time.Time) *limiter {
+	l.AddressBurst, l.AddressEvery = cmp.Or(l.AddressBurst, 20), cmp.Or(l.AddressEvery, time.Second)
+	l.KeyBurst, l.KeyEvery = cmp.Or(l.KeyBurst, 20), cmp.Or(l.KeyEvery, time.Second)
+	l.Entries = cmp.Or(l.Entries, 65536)
 	return &limiter{
-		addresses: newBuckets[netip.Addr](cmp.Or(l.AddressBurst, 20), cmp.Or(l.AddressEvery, time.Second), entries, now),
-		keys:      newBuckets[string](cmp.Or(l.KeyBurst, 20), cmp.Or(l.KeyEvery, time.Second), entries, now),
+		addresses: newBuckets[netip.Addr](l.AddressBurst, l.AddressEvery, l.Entries, now),
+		keys:      newBuckets[string](l.KeyBurst, l.KeyEvery, l.Entries, now),
 		good:      newRecent[visit](goodVisits),
+		limits:    l,
+		shared:    shared,
+		silent:    newBuckets[string](1, time.Minute, 1, now),
+		logger:    logger,
 	}
 }
 
@@ -84,15 +103,48 @@ func (l *limiter) before(from netip.Addr, id string) error {
 
 // failed counts a failure and returns cause, or a *gate.LimitError where there
 // have been too many.
-func (l *limiter) failed(from netip.Addr, id string, cause error) error {
+func (l *limiter) failed(ctx context.Context, from netip.Addr, id string, cause error) error {
 	wait := l.addresses.take(from)
 	if id != "" {
 		wait = max(wait, l.keys.take(strings.Clone(id)))
+	}
+	if wait == 0 && l.shared != nil {
+		wait = l.take(ctx, from, id)
 	}
 	if wait > 0 {
 		return &gate.LimitError{RetryAfter: wait}
 	}
 	return cause
+}
+
+// shareTime bounds the question for the shared counts.
+const shareTime = 100 * time.Millisecond
+
+// take takes from the shared buckets, and returns how long the caller has to
+// wait by them. What the others have used up is used up here too.
+func (l *limiter) take(ctx context.Context, from netip.Addr, id string) time.Duration {
+	// A caller who hangs up is counted too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shareTime)
+	defer cancel()
+	asked := []Bucket{{Name: "address:" + from.String(), Burst: l.limits.AddressBurst, Every: l.limits.AddressEvery}}
+	if id != "" {
+		asked = append(asked, Bucket{Name: "key:" + id, Burst: l.limits.KeyBurst, Every: l.limits.KeyEvery})
+	}
+	waits, err := l.shared.Take(ctx, asked...)
+	if err == nil && len(waits) != len(asked) {
+		err = errors.New("not an answer for each bucket")
+	}
+	if err != nil {
+		if l.silent.take("") == 0 {
+			l.logger().WarnContext(ctx, "api key: the shared limits do not answer, this server counts by itself", "error", err)
+		}
+		return 0
+	}
+	l.addresses.drain(from, waits[0])
+	if id != "" {
+		l.keys.drain(strings.Clone(id), waits[1])
+	}
+	return slices.Max(waits)
 }
 
 // succeeded remembers that the key was good from this address.
@@ -127,19 +179,19 @@ type buckets[K comparable] struct {
 	now   func() time.Time
 
 	mu   sync.Mutex
-	full generations[K, time.Duration] // since start
-	from time.Time                     // start
+	full cache.Generations[K, time.Duration] // since start
+	from time.Time                           // start
 }
 
 func newBuckets[K comparable](burst int, every time.Duration, entries int, now func() time.Time) *buckets[K] {
-	return &buckets[K]{every: every, depth: time.Duration(burst) * every, now: now, full: newGenerations[K, time.Duration](entries), from: now()}
+	return &buckets[K]{every: every, depth: time.Duration(burst) * every, now: now, full: cache.NewGenerations[K, time.Duration](entries), from: now()}
 }
 
 // wait returns how long k has to wait for a token, zero if it has one.
 func (b *buckets[K]) wait(k K) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	full, _ := b.full.get(k)
+	full, _ := b.full.Get(k)
 	return b.missing(full)
 }
 
@@ -147,12 +199,23 @@ func (b *buckets[K]) wait(k K) time.Duration {
 func (b *buckets[K]) take(k K) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	full, _ := b.full.get(k)
+	full, _ := b.full.Get(k)
 	if wait := b.missing(full); wait > 0 {
 		return wait
 	}
-	b.full.put(k, max(full, b.now().Sub(b.from))+b.every)
+	b.full.Put(k, max(full, b.now().Sub(b.from))+b.every)
 	return 0
+}
+
+// drain has k wait at least so long for its next token.
+func (b *buckets[K]) drain(k K, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	full, _ := b.full.Get(k)
+	b.full.Put(k, max(full, b.now().Sub(b.from)+wait+b.depth-b.every))
 }
 
 func (b *buckets[K]) missing(full time.Duration) time.Duration {
@@ -163,52 +226,22 @@ func (b *buckets[K]) missing(full time.Duration) time.Duration {
 // recent is a set that forgets what was added longest ago.
 type recent[K comparable] struct {
 	mu  sync.Mutex
-	set generations[K, struct{}]
+	set cache.Generations[K, struct{}]
 }
 
 func newRecent[K comparable](entries int) *recent[K] {
-	return &recent[K]{set: newGenerations[K, struct{}](entries)}
+	return &recent[K]{set: cache.NewGenerations[K, struct{}](entries)}
 }
 
 func (r *recent[K]) has(k K) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.set.get(k)
+	_, ok := r.set.Get(k)
 	return ok
 }
 
 func (r *recent[K]) add(k K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.set.put(k, struct{}{})
-}
-
-// generations is a map of bounded size. It remembers for certain the last size
-// keys that were put or found, and never more than twice as many: when the new
-// generation is full it becomes the old one, and the old one is dropped whole.
-type generations[K comparable, V any] struct {
-	size     int
-	new, old map[K]V
-}
-
-func newGenerations[K comparable, V any](size int) generations[K, V] {
-	return generations[K, V]{size: size, new: map[K]V{}, old: map[K]V{}}
-}
-
-func (g *generations[K, V]) get(k K) (V, bool) {
-	if v, ok := g.new[k]; ok {
-		return v, true
-	}
-	v, ok := g.old[k]
-	if ok {
-		g.put(k, v)
-	}
-	return v, ok
-}
-
-func (g *generations[K, V]) put(k K, v V) {
-	if _, ok := g.new[k]; !ok && len(g.new) >= g.size {
-		g.old, g.new = g.new, make(map[K]V, g.size)
-	}
-	g.new[k] = v
+	r.set.Put(k, struct{}{})
 }

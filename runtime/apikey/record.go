@@ -13,13 +13,17 @@ type Record struct {
 	Environment Environment
 	Hash        [32]byte // SHA-256 of the whole key as its holder sends it
 	Owner       Owner
-	Label       string    // what its owner calls it
-	Schemes     []string  // the document's schemes it serves; empty: all that take keys
-	Scopes      []string  // what its holder may do
-	Created     time.Time // never zero
-	Expires     time.Time // from then on it is refused; zero: never
-	LastUsed    time.Time // a minute exact; zero: never used
-	Revoked     time.Time // zero: not revoked
+	Label       string   // what its owner calls it
+	Schemes     []string // the document's schemes it serves; empty: all that take keys
+	Scopes      []string // what its holder may do
+	// Bound tells that the key was made by its owner: of Scopes it has those
+	// that the owner holds too, now and not only when it was made.
+	Bound      bool
+	Created    time.Time // never zero
+	Expires    time.Time // from then on it is refused; zero: never
+	LastUsed   time.Time // a minute exact; zero: never used
+	Revoked    time.Time // zero: not revoked
+	ReplacedBy string    // id of the key that it was rotated to; "": none
 }
 
 // An Owner is who a key speaks for: a user or a client, never both. Its zero
@@ -43,6 +47,8 @@ var (
 	ErrNotFound = errors.New("apikey: not found")
 	// ErrExists means that a key with that id is there already.
 	ErrExists = errors.New("apikey: id exists")
+	// ErrDead means that a key was revoked, has expired or was rotated before.
+	ErrDead = errors.New("apikey: key is revoked, expired or rotated already")
 )
 
 // A Store keeps key records. It is given hashes and never sees a key. Its
@@ -62,7 +68,34 @@ type Store interface {
 	// is revoked keeps its first time. It returns ErrNotFound for an
 	// unknown id.
 	Revoke(ctx context.Context, id string, at time.Time) error
+	// Rotate adds rec, and notes it as ReplacedBy of the key old, which
+	// expires at until unless it does so before: both or neither. It returns
+	// ErrNotFound for an unknown id, ErrDead where old was revoked, rotated
+	// before, or has expired at rec.Created, and ErrExists where the id of
+	// rec is taken; nothing has changed then. Of several calls at once for
+	// one key, on any replica, one succeeds.
+	Rotate(ctx context.Context, old string, until time.Time, rec Record) error
+	// Relabel changes what the owner calls a key. It returns ErrNotFound for
+	// an unknown id.
+	Relabel(ctx context.Context, id, label string) error
 	// Touch notes that a key was used at at. An earlier time than the one
 	// noted, and an unknown id, change nothing and are no error.
 	Touch(ctx context.Context, id string, at time.Time) error
+}
+
+// Buckets count failed attempts for all replicas of a server, each kind of
+// attempt in a token bucket of its own. Methods may be called concurrently.
+type Buckets interface {
+	// Take takes a token from each of the buckets that has one, and returns
+	// in their order how long it takes until there is one; zero: it was taken.
+	// A bucket that nobody has taken from for long enough is full.
+	Take(ctx context.Context, buckets ...Bucket) ([]time.Duration, error)
+}
+
+// A Bucket names a token bucket: it holds Burst tokens at most and gets one
+// more every Every.
+type Bucket struct {
+	Name  string // printable ASCII, at most 100 bytes; no secret
+	Burst int
+	Every time.Duration
 }

@@ -34,24 +34,24 @@ func (k *Keys) verify(ctx context.Context, r *http.Request, scheme string, c gat
 	if err := k.limit.before(from, key.id); err != nil {
 		return gate.Identity{}, err
 	}
-	var rec Record
+	var found known
+	if err == nil {
+		found, err = k.find(ctx, key)
+	}
 	var who gate.Identity
 	if err == nil {
-		rec, err = k.match(ctx, key)
-	}
-	if err == nil {
-		who, err = k.admit(ctx, rec, scheme)
+		who, err = found.identity(scheme)
 	}
 	switch {
 	case errors.As(err, &refused) && refused.uncounted:
 		return gate.Identity{}, invalid(key.id, refused)
 	case errors.As(err, &refused):
-		return gate.Identity{}, k.limit.failed(from, key.id, invalid(key.id, refused))
+		return gate.Identity{}, k.limit.failed(ctx, from, key.id, invalid(key.id, refused))
 	case err != nil:
 		return gate.Identity{}, err
 	}
 	k.limit.succeeded(from, key.id)
-	k.touch(ctx, rec)
+	k.touch(ctx, found.rec)
 	return who, nil
 }
 
@@ -95,12 +95,39 @@ func (k *Keys) read(c gate.Credential) (parsed, error) {
 	return parse(k.cfg.Prefix, c.Value)
 }
 
-// match returns the record of key. For an unknown id it does the work of a
-// known one: it hashes, and compares with the hash of nobody.
-func (k *Keys) match(ctx context.Context, key parsed) (Record, error) {
+// find returns the record of a key that is good here and now. Only those are
+// remembered: whatever is wrong with a key, the store is asked.
+func (k *Keys) find(ctx context.Context, key parsed) (known, error) {
 	if key.env != k.cfg.Environment {
-		return Record{}, &refusal{reason: "it is for " + string(key.env) + ", not " + string(k.cfg.Environment)}
+		return known{}, &refusal{reason: "it is for " + string(key.env) + ", not " + string(k.cfg.Environment)}
 	}
+	sum := k.hash([]byte(key.text))
+	if found, ok := k.good.Get(key.id); ok && subtle.ConstantTimeCompare(sum[:], found.rec.Hash[:]) == 1 && found.rec.Alive(k.cfg.Now()) {
+		return found, nil
+	}
+	begun := k.good.Begin()
+	rec, err := k.match(ctx, key, sum)
+	if err != nil {
+		return known{}, err
+	}
+	switch {
+	case !rec.Revoked.IsZero():
+		return known{}, &refusal{reason: "revoked " + rec.Revoked.Format(time.RFC3339)}
+	case !rec.Alive(k.cfg.Now()):
+		return known{}, &refusal{reason: "expired " + rec.Expires.Format(time.RFC3339)}
+	}
+	owner, err := k.owner(ctx, rec)
+	if err != nil {
+		return known{}, err
+	}
+	found := known{rec, owner}
+	k.good.Put(begun, rec.ID, found)
+	return found, nil
+}
+
+// match returns the record of key, whose hash is sum. For an unknown id it does
+// the work of a known one: it compares with the hash of nobody.
+func (k *Keys) match(ctx context.Context, key parsed, sum [32]byte) (Record, error) {
 	rec, err := k.cfg.Store.Load(ctx, key.id)
 	known := err == nil
 	if errors.Is(err, ErrNotFound) {
@@ -111,7 +138,6 @@ func (k *Keys) match(ctx context.Context, key parsed) (Record, error) {
 	if rec.ID != key.id {
 		return Record{}, fmt.Errorf("apikey: the store gave the record of another key for %s", key.id)
 	}
-	sum := k.hash([]byte(key.text))
 	same := subtle.ConstantTimeCompare(sum[:], rec.Hash[:]) == 1
 	switch {
 	case !known:
@@ -122,47 +148,42 @@ func (k *Keys) match(ctx context.Context, key parsed) (Record, error) {
 	return rec, nil
 }
 
-// admit tells whether the record, whose secret was right, counts here and now,
-// and who it speaks of.
-func (k *Keys) admit(ctx context.Context, rec Record, scheme string) (gate.Identity, error) {
-	switch {
-	case !rec.Revoked.IsZero():
-		return gate.Identity{}, &refusal{reason: "revoked " + rec.Revoked.Format(time.RFC3339)}
-	case !rec.Expires.IsZero() && !k.cfg.Now().Before(rec.Expires):
-		return gate.Identity{}, &refusal{reason: "expired " + rec.Expires.Format(time.RFC3339)}
-	}
-	who, err := k.owner(ctx, rec)
-	if err != nil {
-		return gate.Identity{}, err
-	}
-	if len(rec.Schemes) > 0 && !slices.Contains(rec.Schemes, scheme) {
-		return gate.Identity{}, &refusal{reason: "it does not serve scheme " + scheme, uncounted: true}
-	}
-	return who, nil
-}
-
-// owner returns who the record speaks of.
-func (k *Keys) owner(ctx context.Context, rec Record) (gate.Identity, error) {
-	who := gate.Identity{Scopes: slices.Clone(rec.Scopes), Record: rec.ID}
+// owner loads the owner of rec; the zero record for a client.
+func (k *Keys) owner(ctx context.Context, rec Record) (user.Record, error) {
 	switch {
 	case (rec.Owner.User == "") == (rec.Owner.Client == ""):
-		return gate.Identity{}, fmt.Errorf("apikey: the record of key %s has not one owner", rec.ID)
+		return user.Record{}, fmt.Errorf("apikey: the record of key %s has not one owner", rec.ID)
 	case rec.Owner.Client != "":
-		who.Client = &gate.Client{ID: rec.Owner.Client, Name: rec.Owner.ClientName}
-		return who, nil
+		return user.Record{}, nil
 	}
 	owner, err := k.cfg.Users.Load(ctx, rec.Owner.User)
 	switch {
 	case errors.Is(err, user.ErrNotFound):
-		return gate.Identity{}, &refusal{reason: "its owner is unknown"}
+		return user.Record{}, &refusal{reason: "its owner is unknown"}
 	case err != nil:
-		return gate.Identity{}, fmt.Errorf("apikey: loading the owner of key %s: %w", rec.ID, err)
+		return user.Record{}, fmt.Errorf("apikey: loading the owner of key %s: %w", rec.ID, err)
 	case owner.ID != rec.Owner.User:
-		return gate.Identity{}, fmt.Errorf("apikey: the store gave the record of another user for the owner of key %s", rec.ID)
+		return user.Record{}, fmt.Errorf("apikey: the store gave the record of another user for the owner of key %s", rec.ID)
 	case owner.Disabled:
-		return gate.Identity{}, &refusal{reason: "its owner is disabled"}
+		return user.Record{}, &refusal{reason: "its owner is disabled"}
 	}
-	person := owner.User()
+	return owner, nil
+}
+
+// identity is who a key speaks of under a scheme.
+func (f known) identity(scheme string) (gate.Identity, error) {
+	if len(f.rec.Schemes) > 0 && !slices.Contains(f.rec.Schemes, scheme) {
+		return gate.Identity{}, &refusal{reason: "it does not serve scheme " + scheme, uncounted: true}
+	}
+	who := gate.Identity{Scopes: slices.Clone(f.rec.Scopes), Record: f.rec.ID}
+	if f.rec.Bound {
+		who.Scopes = slices.DeleteFunc(who.Scopes, func(scope string) bool { return !slices.Contains(f.owner.Scopes, scope) })
+	}
+	if f.rec.Owner.Client != "" {
+		who.Client = &gate.Client{ID: f.rec.Owner.Client, Name: f.rec.Owner.ClientName}
+		return who, nil
+	}
+	person := f.owner.User()
 	who.User = &person
 	return who, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +27,7 @@ func (d *draft) check() {
 	d.checkAuthorities()
 	d.checkSchemes()
 	d.checkSessions()
+	d.checkLook()
 	d.checkCORS()
 	d.checkAdmin()
 	d.checkLimits()
@@ -37,6 +40,7 @@ func (d *draft) fill() {
 	fill(&d.Listen, "127.0.0.1:8443")
 	fill(&d.Environment, "live")
 	fill(&d.Keys.Prefix, "gw")
+	fill(&d.Cache, time.Second)
 	d.fillSessions()
 	fill(&d.Limits.HeaderBytes, 64<<10)
 	fill(&d.Limits.BodyBytes, 32<<20)
@@ -275,7 +279,37 @@ func (d *draft) checkTexts() {
 	if len(p) > 16 || p[0] < 'a' || p[0] > 'z' || strings.Trim(p, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 		d.wrong("keys.prefix", fmt.Sprintf("%q is not a lower-case letter and at most 15 more letters and digits", p), "")
 	}
-	if d.Store != "" && !strings.Contains(d.Store, ":") {
-		d.wrong("store", "names no kind of store", "write it as sqlite:blog.db")
+	for _, c := range []struct{ name, url, example string }{
+		{"store", d.Store, "sqlite:blog.db"}, {"sessions_store", d.SessionsStore, "redis://127.0.0.1:6379/0"},
+	} {
+		if c.url != "" && !strings.Contains(c.url, ":") {
+			d.wrong(c.name, "names no kind of store", "write it as "+c.example)
+		}
+	}
+	if d.Cache > time.Minute {
+		d.wrong("cache", "is above a minute", "a key that is revoked is taken as long as that where word of it is lost")
+	}
+}
+
+// largestLogo is how large the file of a logo may be.
+const largestLogo = 64 << 10
+
+func (d *draft) checkLook() {
+	if a := d.Look.Accent; a != "" && (len(a) != 7 || a[0] != '#' || strings.Trim(a[1:], "0123456789abcdefABCDEF") != "") {
+		d.wrong("look.accent", fmt.Sprintf("%q is no colour", a), "write it as #1f4fbf")
+	}
+	if d.Look.Logo == "" {
+		return
+	}
+	info, err := os.Stat(d.Look.Logo)
+	switch {
+	case err != nil:
+		d.wrong("look.logo", err.Error(), "")
+	case !info.Mode().IsRegular():
+		d.wrong("look.logo", d.Look.Logo+" is not a file", "")
+	case info.Size() > largestLogo:
+		d.wrong("look.logo", "is larger than 64 KiB", "every page of the server has it in it")
+	case !slices.Contains([]string{".svg", ".png", ".jpg", ".jpeg", ".webp"}, strings.ToLower(filepath.Ext(d.Look.Logo))):
+		d.wrong("look.logo", d.Look.Logo+" is not called .svg, .png, .jpg or .webp", "")
 	}
 }

@@ -32,9 +32,19 @@ type Config struct {
 	// Secrets are the server's own keys. The first seals, signs and hashes;
 	// those after it only open and verify what they once made.
 	Secrets []secret.Value
-	// Store says where keys, users and sessions are kept, such as sqlite:blog.db.
+	// Store says where keys, users and sessions are kept, such as sqlite:blog.db
+	// or postgres://blog@db.example/blog.
 	// Empty where nothing is: a server that needs a store refuses to start.
 	Store string
+	// SessionsStore is where sessions, revocations, locks and limits are kept
+	// instead, such as redis://127.0.0.1:6379/0. Empty: with everything else.
+	SessionsStore string
+	// Cache is how long a key or session that was good is good without the
+	// store being asked again: what is revoked on one replica is in force on
+	// all of them within that time, and mostly at once. Below zero, which the
+	// file writes as 0: the store is asked for each request. Default 1 s; at
+	// most a minute.
+	Cache time.Duration
 	// Environment is the one whose API keys are taken: live or test.
 	// Default live; in development always test.
 	Environment string
@@ -47,6 +57,10 @@ type Config struct {
 	Schemes  map[string]provider.Binding
 	Sessions Sessions
 	CORS     CORS
+	// Docs serves the API's reference at /docs and the document at
+	// /openapi.json, to everybody. In development they always are.
+	Docs     bool
+	Look     Look
 	Admin    Admin
 	Limits   Limits
 	Shutdown Shutdown
@@ -91,6 +105,15 @@ type Sessions struct {
 	Kind     string
 	Idle     time.Duration // a session ends when not used for so long. Default 30 min
 	Absolute time.Duration // and after so long in any case. Default 12 h
+	// Recent is how long after a sign-in a person may change their keys. Default 15 min.
+	Recent time.Duration
+}
+
+// Look says how the server's own pages look.
+type Look struct {
+	Name   string // of the application. Default: the document's title
+	Logo   string // file of a picture: SVG, PNG, JPEG or WebP, at most 64 KiB
+	Accent string // colour of buttons and links, #rrggbb
 }
 
 // CORS says which pages of other origins may read the answers. None by default.
@@ -160,6 +183,7 @@ func Load(args []string, getenv func(string) string) (Config, error) {
 	d.readEnv(getenv)
 	d.readSecrets(getenv)
 	d.readClientSecrets(getenv)
+	d.readStores()
 	d.assemble()
 	d.check()
 	d.mistakes = append(d.mistakes, d.unknownVariables(os.Environ(), getenv)...)
@@ -187,8 +211,11 @@ type draft struct {
 	places      map[string]string // setting -> where its value was written
 	entries     []*entry          // providers and schemes of the file
 	secretFiles []string
-	origins     []string // the file of each of Secrets; none where there is no file
-	mistakes    []Mistake
+	// storeFile and sessionsStoreFile hold URLs that are nobody else's to read.
+	storeFile, sessionsStoreFile string
+
+	origins  []string // the file of each of Secrets; none where there is no file
+	mistakes []Mistake
 }
 
 // wrong notes a mistake about a setting, at the place it was written or, where

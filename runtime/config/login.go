@@ -20,6 +20,7 @@ import (
 func (d *draft) fillSessions() {
 	fill(&d.Sessions.Kind, "server")
 	fill(&d.Sessions.Absolute, 12*time.Hour)
+	fill(&d.Sessions.Recent, min(15*time.Minute, max(d.Sessions.Absolute, 1)))
 	fill(&d.Sessions.Idle, min(30*time.Minute, max(d.Sessions.Absolute, 1)))
 }
 
@@ -28,6 +29,8 @@ func (d *draft) checkSessions() {
 	switch {
 	case s.Idle < 0:
 		d.wrong("sessions.idle", "is below zero", "")
+	case s.Recent < 0:
+		d.wrong("sessions.recent", "is below zero", "")
 	case s.Absolute < 0:
 		d.wrong("sessions.absolute", "is below zero", "")
 	case s.Idle > s.Absolute && !d.faulty("sessions.idle", "sessions.absolute"):

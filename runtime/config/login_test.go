@@ -155,7 +155,7 @@ func TestLoadTakesLogins(t *testing.T) {
 		{"one origin", "cors: {origins: https://a.example:8443}", func(c Config) any { return c.CORS.Origins }, []string{"https://a.example:8443"}},
 		{"all origins", "cors: {origins: ['*']}", func(c Config) any { return c.CORS.Origins }, []string{"*"}},
 		{"origins of this machine", "cors: {origins: ['http://127.0.0.1:1', 'http://[::1]', 'https://[2001:db8::1]:1']}", func(c Config) any { return len(c.CORS.Origins) }, 3},
-		{"a short session", "sessions: {absolute: 10m}", func(c Config) any { return c.Sessions }, Sessions{"server", 10 * time.Minute, 10 * time.Minute}},
+		{"a short session", "sessions: {absolute: 10m}", func(c Config) any { return c.Sessions }, Sessions{"server", 10 * time.Minute, 10 * time.Minute, 10 * time.Minute}},
 		{"idle as long as absolute", "sessions: {idle: 1h, absolute: 1h}", func(c Config) any { return c.Sessions.Idle }, time.Hour},
 		{"no providers", "providers: {}", func(c Config) any { return len(c.Providers) }, 0},
 		{"admin by name", "admin: {listen: 'localhost:0'}", func(c Config) any { return c.Admin.Listen }, "localhost:0"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -319,4 +320,46 @@ func (d *draft) readSecrets(getenv func(string) string) {
 		d.Secrets = append(d.Secrets, value)
 		d.origins = append(d.origins, path)
 	}
+}
+
+// readStores reads the URLs of stores that stand in files of their own, and
+// refuses a password in the configuration, which is no secret file.
+func (d *draft) readStores() {
+	for _, c := range []struct {
+		setting string
+		file    string
+		into    *string
+	}{
+		{"store", d.storeFile, &d.Store},
+		{"sessions_store", d.sessionsStoreFile, &d.SessionsStore},
+	} {
+		switch {
+		case c.file != "" && *c.into != "":
+			d.wrong(c.setting, c.setting+"_file is set too", "keep one of the two")
+		case c.file != "":
+			value, err := secret.File(c.file)
+			if err != nil {
+				d.wrong(c.setting+"_file", strings.TrimPrefix(err.Error(), "secret: "), "")
+				continue
+			}
+			*c.into = value.Reveal()
+		case d.places[c.setting] != variable(c.setting) && holdsPassword(*c.into):
+			d.wrong(c.setting, "holds a password", "put the URL into a file of its own and name that with "+c.setting+"_file, or set "+variable(c.setting))
+			*c.into = "" // nothing is to quote it
+		}
+	}
+}
+
+// holdsPassword tells whether a URL has one, before its host or among its
+// parameters. What cannot be read as a URL is told by where one would stand.
+func holdsPassword(store string) bool {
+	if strings.HasPrefix(store, "sqlite:") {
+		return false
+	}
+	u, err := url.Parse(store)
+	if err != nil {
+		return strings.Contains(store, "@") || strings.Contains(store, "password")
+	}
+	_, there := u.User.Password()
+	return there || u.Query().Has("password")
 }

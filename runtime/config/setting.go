@@ -18,6 +18,7 @@ type setting struct {
 	help  string
 	path  bool     // a path, or several
 	none  bool     // an empty list is fine
+	zero  bool     // 0 is fine, and goes into the field as -1: zero is the default
 	oneOf []string // where only these texts are allowed
 	into  func(*draft) any
 }
@@ -30,14 +31,23 @@ var settings = []setting{
 	{name: "tls.key", help: "PEM file of the private key", path: true, into: func(d *draft) any { return &d.TLS.Key }},
 	{name: "tls.dev", help: "true: a certificate for development, loopback only", into: func(d *draft) any { return &d.TLS.Dev }},
 	{name: "secret_file", help: "file of at least 32 random bytes, or a list of them, the current one first", path: true, into: func(d *draft) any { return &d.secretFiles }},
-	{name: "store", help: "where keys, users and sessions are kept, such as sqlite:blog.db", into: func(d *draft) any { return &d.Store }},
+	{name: "store", help: "where keys, users and sessions are kept, such as sqlite:blog.db or postgres://HOST/DATABASE", into: func(d *draft) any { return &d.Store }},
+	{name: "store_file", help: "file that holds the URL of store, for one with a password", path: true, into: func(d *draft) any { return &d.storeFile }},
+	{name: "sessions_store", help: "where sessions and limits are kept instead, such as redis://127.0.0.1:6379/0", into: func(d *draft) any { return &d.SessionsStore }},
+	{name: "sessions_store_file", help: "file that holds the URL of sessions_store, for one with a password", path: true, into: func(d *draft) any { return &d.sessionsStoreFile }},
+	{name: "cache", help: "how long a good key or session is not asked for again, or 0 (1s)", zero: true, into: func(d *draft) any { return &d.Cache }},
 	{name: "environment", help: "which API keys are taken: live or test (live)", oneOf: []string{"live", "test"}, into: func(d *draft) any { return &d.Environment }},
 	{name: "keys.prefix", help: "how API keys begin (gw)", into: func(d *draft) any { return &d.Keys.Prefix }},
 	{name: "sessions.kind", help: "where sessions are kept: server or sealed, in the cookie (server)", oneOf: []string{"server", "sealed"}, into: func(d *draft) any { return &d.Sessions.Kind }},
 	{name: "sessions.idle", help: "a session ends when not used for so long (30m)", into: func(d *draft) any { return &d.Sessions.Idle }},
 	{name: "sessions.absolute", help: "a session ends after so long (12h)", into: func(d *draft) any { return &d.Sessions.Absolute }},
+	{name: "sessions.recent", help: "how long after a sign-in one may change one's keys (15m)", into: func(d *draft) any { return &d.Sessions.Recent }},
 	{name: "cors.origins", help: "whose pages may read answers: exact origins, or * alone (none)", none: true, into: func(d *draft) any { return &d.CORS.Origins }},
 	{name: "cors.credentials", help: "true: they may read what is answered to cookies too (false)", into: func(d *draft) any { return &d.CORS.Credentials }},
+	{name: "docs", help: "true: the API's reference at /docs, for everybody (false)", into: func(d *draft) any { return &d.Docs }},
+	{name: "look.name", help: "name of the application on its own pages (the document's title)", into: func(d *draft) any { return &d.Look.Name }},
+	{name: "look.logo", help: "file of its logo: SVG, PNG, JPEG or WebP", path: true, into: func(d *draft) any { return &d.Look.Logo }},
+	{name: "look.accent", help: "colour of buttons and links, #rrggbb", into: func(d *draft) any { return &d.Look.Accent }},
 	{name: "admin.listen", help: "loopback address of /healthz and /readyz, HOST:PORT (none)", into: func(d *draft) any { return &d.Admin.Listen }},
 	{name: "limits.header_bytes", help: "largest request header (64KiB)", into: func(d *draft) any { return &d.Limits.HeaderBytes }},
 	{name: "limits.body_bytes", help: "largest request body, whatever the operation allows (32MiB)", into: func(d *draft) any { return &d.Limits.BodyBytes }},
@@ -81,6 +91,7 @@ func schemeSettings(b *provider.Binding) []setting {
 	return []setting{
 		{name: "provider", help: "name of the provider whose logins count", into: at(&b.Provider)},
 		{name: "scopes_claim", help: "claim that says which scopes a person holds, such as groups", into: at(&b.ScopesClaim)},
+		{name: "scopes_everyone", help: "scopes that whoever signs in holds too", into: at(&b.ScopesEveryone)},
 		{name: "scopes_map", help: "scopes for each value of it: {editors: [posts:write]}", into: at(&b.ScopesMap)},
 	}
 }
@@ -90,7 +101,7 @@ func at(into any) func(*draft) any { return func(*draft) any { return into } }
 
 // later are settings of the design that this version does not have. Passed
 // over, they would be promises that the server does not keep.
-var later = []string{"sessions_store", "public_health", "tls.acme", "tls.behind_proxy"}
+var later = []string{"public_health", "tls.acme", "tls.behind_proxy"}
 
 // Variables that are no setting of the file.
 const (
@@ -156,7 +167,7 @@ func (s setting) assign(d *draft, text, base string) error {
 	if s.path {
 		text = below(base, text)
 	}
-	if s.name == "store" {
+	if s.name == "store" || s.name == "sessions_store" {
 		text = storeBelow(base, text)
 	}
 	switch into := s.into(d).(type) {
@@ -176,6 +187,10 @@ func (s setting) assign(d *draft, text, base string) error {
 		}
 		*into = size
 	case *time.Duration:
+		if s.zero && strings.Trim(text, "0") == "" {
+			*into = -1
+			return nil
+		}
 		span, err := ParseDuration(text)
 		if err != nil {
 			return err

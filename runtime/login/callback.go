@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -140,6 +141,13 @@ func (l *Login) admit(w http.ResponseWriter, r *http.Request, p *peer, a attempt
 	if rec.Disabled {
 		l.barred(w, r, p, in, errors.New("the user is disabled"))
 		return
+	}
+	if scopes := flat(in.Scopes); !slices.Equal(scopes, rec.Scopes) {
+		if err := l.cfg.Users.SetScopes(ctx, rec.ID, scopes); err != nil {
+			l.silent(w, r, err, l.again(p.Name, a.ReturnTo))
+			return
+		}
+		rec.Scopes = scopes
 	}
 	start := found.login
 	start.User, start.Provider, start.Issuer, start.Subject, start.Scopes = rec, p.Name, in.Issuer, in.Subject, in.Scopes

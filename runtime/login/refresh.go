@@ -99,6 +99,11 @@ func (l *Login) refreshOnce(ctx context.Context, kept tokens, sess session.Sessi
 	case err != nil:
 		return tokens{}, storeSilent(err)
 	}
+	if scopes != nil {
+		if err := l.cfg.Users.SetScopes(ctx, sess.User.ID, flat(scopes)); err != nil {
+			l.logger().WarnContext(ctx, "the scopes that a provider took away are not noted at the person: their keys keep them until the next login", "user", sess.User.ID, "error", err)
+		}
+	}
 	return next, nil
 }
 
@@ -144,7 +149,7 @@ func (p *peer) recheck(ctx context.Context, link *link, token *oauth2.Token, ses
 			continue
 		}
 		for _, scope := range sess.Scopes[s.Name] {
-			if !slices.Contains(link.oauth.Scopes, scope) || slices.Contains(now, scope) {
+			if !slices.Contains(link.oauth.Scopes, scope) || slices.Contains(now, scope) || slices.Contains(p.login.cfg.Bindings[s.Name].ScopesEveryone, scope) {
 				scopes[s.Name] = append(scopes[s.Name], scope)
 			}
 		}

@@ -13,13 +13,29 @@ func held(schemes []Scheme, bindings map[string]provider.Binding, claims map[str
 	all := make(map[string][]string)
 	for _, s := range schemes {
 		b := bindings[s.Name]
-		if b.ScopesClaim == "" {
-			all[s.Name] = slices.Clone(granted)
-			continue
+		scopes := slices.Clone(granted)
+		if b.ScopesClaim != "" {
+			scopes = mapped(claimTexts(claims, b.ScopesClaim), b.ScopesMap)
 		}
-		all[s.Name] = mapped(claimTexts(claims, b.ScopesClaim), b.ScopesMap)
+		for _, scope := range b.ScopesEveryone {
+			if !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
+			}
+		}
+		all[s.Name] = scopes
 	}
 	return all
+}
+
+// flat are all scopes of all schemes, in order: what a person holds by
+// whatever scheme.
+func flat(scopes map[string][]string) []string {
+	all := []string{}
+	for _, of := range scopes {
+		all = append(all, of...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // mapped turns values of a claim into scopes. A value that a map lacks grants

@@ -65,6 +65,9 @@ type Binding struct {
 	// list of texts. Dots lead into objects: realm_access.roles. Empty: the
 	// scopes of the token response count.
 	ScopesClaim string
+	// ScopesEveryone are scopes that whoever signs in holds beside those of
+	// the claim or the token response.
+	ScopesEveryone []string
 	// ScopesMap turns values of the claim into scopes of the document. A
 	// value that it lacks grants nothing. Nil: the values are the scopes.
 	ScopesMap map[string][]string

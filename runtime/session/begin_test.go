@@ -407,7 +407,7 @@ func TestFinishSettles(t *testing.T) {
 				if err := f.Finish(w, r, ticket); err != nil {
 					t.Fatal(err)
 				}
-				if sess, err := f.Current(r); err != nil || sess.User != anna {
+				if sess, err := f.Current(r); err != nil || sess.User.ID != anna.ID {
 					t.Errorf("Current() after Finish = %+v, %v", sess, err)
 				}
 			})).ServeHTTP(w, browser("GET", old))

@@ -94,6 +94,7 @@ func (s *Sessions) replaced(ctx context.Context, id ID) bool {
 // remove ends the session of rec, by its id: of the server kind it is removed,
 // a sealed one revoked until its time is over. It returns how many ended.
 func (s *Sessions) remove(ctx context.Context, rec Record) (int, error) {
+	defer s.Forget(rec.ID)
 	if s.cfg.Kind == Server {
 		n, err := s.cfg.Store.Delete(ctx, Match{ID: rec.ID})
 		if err != nil {
@@ -134,6 +135,7 @@ func (s *Sessions) EndByProvider(ctx context.Context, issuer, subject, providerS
 // endMany ends the sessions that carry key, which are those that m picks. It
 // revokes first: finishServer relies on it.
 func (s *Sessions) endMany(ctx context.Context, reason string, key Key, m Match, attrs ...slog.Attr) error {
+	defer s.ForgetAll()
 	attrs = append(attrs, slog.String("reason", reason))
 	if s.cfg.Revocations != nil {
 		now := s.now()
@@ -162,6 +164,7 @@ func (s *Sessions) EndOne(ctx context.Context, userID string, id ID) error {
 	if userID == "" || id == (ID{}) {
 		return ErrNotFound
 	}
+	defer s.Forget(id)
 	n, err := s.cfg.Store.Delete(ctx, Match{ID: id, User: userID})
 	if err != nil {
 		return fmt.Errorf("session: ending: %w", err)

@@ -275,6 +275,8 @@ func (p people) SetDisabled(ctx context.Context, id string, disabled bool) error
 	return nil
 }
 
+func (p people) SetScopes(context.Context, string, []string) error { return errors.New("not used") }
+
 func (p people) List(context.Context, string, int) ([]user.Record, error) {
 	return nil, errors.New("not used")
 }

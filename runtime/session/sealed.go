@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/gatewright/gatewright/runtime/secret"
+	"github.com/gatewright/gatewright/runtime/user"
 )
 
 // A payload is a session as it lies in a sealed cookie. Names are short: the
@@ -102,12 +103,18 @@ func (s *Sessions) lookSealed(ctx context.Context, w http.ResponseWriter, value 
 	if err := s.within(rec, now); err != nil {
 		return Session{}, err
 	}
-	if err := s.revoked(ctx, rec); err != nil {
-		return Session{}, err
-	}
-	sess, err := s.person(ctx, rec)
-	if err != nil {
-		return Session{}, err
+	sess := rec.session(user.Record{})
+	if known, ok := s.good.Get(rec.ID); ok && known.User.ID == rec.User {
+		sess.User = known.User
+	} else {
+		begun := s.good.Begin()
+		if err := s.revoked(ctx, rec); err != nil {
+			return Session{}, err
+		}
+		if sess, err = s.person(ctx, rec); err != nil {
+			return Session{}, err
+		}
+		s.good.Put(begun, rec.ID, sess)
 	}
 	if w != nil && now.Sub(rec.Used) >= max(s.cfg.Idle/10, time.Minute) {
 		rec.Used, rec.Idle = now, earliest(now.Add(s.cfg.Idle), rec.Expires)

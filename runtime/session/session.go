@@ -21,6 +21,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/cache"
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/user"
@@ -60,8 +61,12 @@ type Config struct {
 	Revocations Revocations
 	Users       user.Store
 	Ring        *secret.Ring
-	Logger      *slog.Logger     // nil: slog.Default()
-	Now         func() time.Time // nil: time.Now
+	// Cache is how long a session that was good is good without the store
+	// being asked again, and so how long a replica that hears no word of it
+	// takes one that another ended. 0: the store is asked each time.
+	Cache  time.Duration
+	Logger *slog.Logger     // nil: slog.Default()
+	Now    func() time.Time // nil: time.Now
 }
 
 var (
@@ -98,7 +103,11 @@ type Sessions struct {
 	cfg                    Config
 	place                  gate.Place
 	session, ticket, token *secret.Sealer
+	good                   *cache.Cache[ID, Session] // those that were good
 }
+
+// knownSessions is how many sessions are remembered for certain.
+const knownSessions = 16384
 
 // New returns the sessions that cfg describes. Its error names everything wrong with cfg.
 func New(cfg Config) (*Sessions, error) {
@@ -118,6 +127,7 @@ func New(cfg Config) (*Sessions, error) {
 		session: cfg.Ring.Sealer("session"),
 		ticket:  cfg.Ring.Sealer("session ticket"),
 		token:   cfg.Ring.Sealer("session tokens"),
+		good:    cache.New[ID, Session](cfg.Cache, knownSessions, cfg.Now),
 	}, nil
 }
 
@@ -141,6 +151,9 @@ func (cfg Config) check() error {
 	if err := (&http.Cookie{Name: cfg.Cookie, Value: "x"}).Valid(); err != nil {
 		wrong("cookie name %q: %w", cfg.Cookie, err)
 	}
+	if cfg.Cache < 0 {
+		wrong("the cache's time is below zero")
+	}
 	if cfg.Idle < least {
 		wrong("idle limit %v is less than %v", cfg.Idle, least)
 	}
@@ -149,6 +162,12 @@ func (cfg Config) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Forget has the store be asked anew for a session.
+func (s *Sessions) Forget(id ID) { s.good.Forget(id) }
+
+// ForgetAll has the store be asked anew for all sessions and their users.
+func (s *Sessions) ForgetAll() { s.good.ForgetAll() }
 
 // Kind tells which kind of sessions these are.
 func (s *Sessions) Kind() Kind { return s.cfg.Kind }

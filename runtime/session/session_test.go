@@ -69,7 +69,7 @@ func TestVerify(t *testing.T) {
 					t.Errorf("%s: Verify() = %+v, %v", scheme, id, err)
 				}
 				sess, err := f.Current(r)
-				if err != nil || sess.ID.String() != id.Session || sess.User != anna || sess.Provider != "main" || sess.Issuer != issuer ||
+				if err != nil || sess.ID.String() != id.Session || sess.User.ID != anna.ID || sess.Provider != "main" || sess.Issuer != issuer ||
 					sess.Subject != "1" || sess.ProviderSession != "ps1" || !sess.Created.Equal(f.now()) || !sess.Expires.Equal(f.now().Add(12*time.Hour)) || !sess.Idle.Equal(f.now().Add(30*time.Minute)) {
 					t.Errorf("Current() = %+v, %v", sess, err)
 				}

@@ -19,7 +19,7 @@ import (
 func TestSQLite(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
-			stores, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "server.db"), sqlite.Driver)
+			stores, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "server.db")}, sqlite.Driver)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +119,7 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestSQLiteLock(t *testing.T) {
-	stores, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "server.db"), sqlite.Driver)
+	stores, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "server.db")}, sqlite.Driver)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ func (s *Sessions) SaveTokens(ctx context.Context, id ID, tokens []byte, scopes 
 	if s.cfg.Kind == Sealed {
 		return ErrSealed
 	}
+	defer s.Forget(id)
 	if err := s.cfg.Store.SaveTokens(ctx, id, s.sealTokens(id, tokens), scopes); err != nil {
 		return fmt.Errorf("session: saving tokens: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,45 +15,116 @@ import (
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
-// Stores are the stores behind one URL. Their methods may be called
+// Shared is what replicas of a server share and what may be lost without loss
+// of anybody's account: people sign in again. Its methods may be called
 // concurrently; none may be called after Close.
-type Stores interface {
-	Keys() apikey.Store
-	Users() user.Store
+type Shared interface {
 	Sessions() session.Store
 	Revocations() session.Revocations
 	Marks() session.Marks
 	Locks() session.Locks
-	// Sweep removes sessions that have ended by now, used or not, and the
-	// revocations, marks and locks that need not be remembered any longer.
-	// It removes a bounded number in one call, the rest in the next: call it
-	// every minute or so. It may run on several replicas at once.
+	// Limits counts failed attempts for all replicas; nil where this kind of
+	// store does not: each replica then counts its own.
+	Limits() apikey.Buckets
+	// Watch calls changed, from one goroutine, for what any program has
+	// changed that others may remember, its own changes among them, until
+	// ctx is done, and then returns. Word that is lost is lost: it calls
+	// changed with the zero Change when it has begun to listen and whenever
+	// it had to begin anew. A kind of store that cannot tell returns at once.
+	Watch(ctx context.Context, changed func(Change))
+	// Sweep removes what has ended by now, used or not, and need not be
+	// remembered any longer: sessions, revocations, marks and locks, and
+	// keys that have been dead for [KeptDead]. It removes a bounded number
+	// in one call, the rest in the next: call it every minute or so. It may
+	// run on several replicas at once.
 	Sweep(ctx context.Context, now time.Time) error
 	// Check tells whether the store can answer now.
 	Check(ctx context.Context) error
 	Close() error
 }
 
+// Stores keep all of a server's records.
+type Stores interface {
+	Shared
+	Keys() apikey.Store
+	Users() user.Store
+}
+
+// KeptDead is how long the record of a key is kept after it was revoked or
+// expired, whichever is first.
+const KeptDead = 90 * 24 * time.Hour
+
+// A Change is what was changed in a store. The zero Change: anything.
+type Change struct {
+	Kind Kind
+	ID   string // as the package of the record prints it; "": any of the kind
+}
+
+// A Kind is what a change is of.
+type Kind string
+
+const (
+	Anything   Kind = ""
+	Key        Kind = "key"        // revoked, rotated or relabelled
+	User       Kind = "user"       // disabled, enabled, or with other scopes
+	Session    Kind = "session"    // ended, or its tokens or scopes replaced
+	Revocation Kind = "revocation" // what ends sealed sessions; it has no ID
+)
+
 // A Driver opens stores of one kind.
 type Driver interface {
-	// Scheme is what stands before the colon of its URLs, in lower case.
-	Scheme() string
+	// Schemes are what stands before the colon of its URLs, in lower case.
+	Schemes() []string
 	// Open opens what url names, and brings its tables up to date. It
 	// refuses tables that a newer program has made. Its errors do not quote
-	// a password of url.
-	Open(ctx context.Context, url string) (Stores, error)
+	// a password of url. What it returns is a Stores where this kind keeps
+	// keys and users too.
+	Open(ctx context.Context, url string) (Shared, error)
+}
+
+// A Config says where records are kept.
+type Config struct {
+	URL string // of everything, but for what Sessions takes
+	// Sessions is the URL of the sessions, revocations, marks, locks and
+	// limits; "": they are kept with everything else.
+	Sessions string
 }
 
 // known are the drivers of this project, by scheme: package and variable.
 var known = map[string][2]string{
-	"sqlite": {"github.com/gatewright/gatewright/runtime/store/sqlite", "sqlite.Driver"},
+	"sqlite":     {"github.com/gatewright/gatewright/runtime/store/sqlite", "sqlite.Driver"},
+	"postgres":   {"github.com/gatewright/gatewright/runtime/store/postgres", "postgres.Driver"},
+	"postgresql": {"github.com/gatewright/gatewright/runtime/store/postgres", "postgres.Driver"},
+	"redis":      {"github.com/gatewright/gatewright/runtime/store/redis", "redis.Driver"},
+	"rediss":     {"github.com/gatewright/gatewright/runtime/store/redis", "redis.Driver"},
 }
 
-// Open opens url with the one of drivers that has its scheme.
-func Open(ctx context.Context, url string, drivers ...Driver) (Stores, error) {
+// Open opens what cfg names with those of drivers that have its schemes.
+func Open(ctx context.Context, cfg Config, drivers ...Driver) (Stores, error) {
+	shared, err := open(ctx, "store", cfg.URL, drivers)
+	if err != nil {
+		return nil, err
+	}
+	main, ok := shared.(Stores)
+	if !ok {
+		scheme, _, _ := strings.Cut(cfg.URL, ":")
+		return nil, errors.Join(fmt.Errorf("store: %s keeps no keys and no users: set store to sqlite:FILE or postgres://HOST/DATABASE, and sessions_store to the URL of %s", scheme, scheme), shared.Close())
+	}
+	if cfg.Sessions == "" {
+		return main, nil
+	}
+	sessions, err := open(ctx, "sessions_store", cfg.Sessions, drivers)
+	if err != nil {
+		return nil, errors.Join(err, main.Close())
+	}
+	return &split{Stores: main, sessions: sessions}, nil
+}
+
+// open opens the URL of a setting.
+func open(ctx context.Context, setting, url string, drivers []Driver) (Shared, error) {
 	scheme, _, ok := strings.Cut(url, ":")
 	if !ok || scheme == "" {
-		return nil, errors.New("store: the URL begins with no scheme; a file beside the program is sqlite:server.db")
+		return nil, fmt.Errorf("store: the URL of %s begins with no scheme; a file beside the program is sqlite:server.db", setting)
 	}
 	var found Driver
 	var names []string
@@ -60,8 +132,8 @@ func Open(ctx context.Context, url string, drivers ...Driver) (Stores, error) {
 		if d == nil {
 			return nil, errors.New("store: a driver is nil")
 		}
-		names = append(names, d.Scheme())
-		if d.Scheme() != scheme {
+		names = append(names, d.Schemes()...)
+		if !slices.Contains(d.Schemes(), scheme) {
 			continue
 		}
 		if found != nil {
@@ -72,11 +144,11 @@ func Open(ctx context.Context, url string, drivers ...Driver) (Stores, error) {
 	if found == nil {
 		return nil, lacking(scheme, names)
 	}
-	stores, err := found.Open(ctx, url)
+	shared, err := found.Open(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	return stores, nil
+	return shared, nil
 }
 
 // lacking says what main.go has to pass for a scheme.

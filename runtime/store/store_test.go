@@ -10,7 +10,7 @@ import (
 )
 
 func TestOpen(t *testing.T) {
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "server.db"), sqlite.Driver)
+	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "server.db")}, sqlite.Driver)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 		"driver twice":   {"sqlite:server.db", []store.Driver{sqlite.Driver, sqlite.Driver}, []string{"two drivers"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := store.Open(t.Context(), c.url, c.drivers...)
+			_, err := store.Open(t.Context(), store.Config{URL: c.url}, c.drivers...)
 			if err == nil {
 				t.Fatalf("Open(%q) = nil, want an error", c.url)
 			}

@@ -24,11 +24,14 @@ var ErrNotFound = errors.New("user: not found")
 // by byte and never changes. Name and Email are for display and never decide
 // anything.
 type Record struct {
-	ID       string // usr_ and 20 characters of base62; never used again
-	Issuer   string
-	Subject  string
-	Name     string
-	Email    string
+	ID      string // usr_ and 20 characters of base62; never used again
+	Issuer  string
+	Subject string
+	Name    string
+	Email   string
+	// Scopes are those that the person held at the last login, by whatever
+	// scheme, in order. They bound what keys of their own making may do.
+	Scopes   []string
 	Disabled bool      // nothing this person holds lets anyone in
 	Created  time.Time // UTC, whole milliseconds
 }
@@ -74,6 +77,9 @@ type Store interface {
 	// SetDisabled disables or enables a person; it holds for the next
 	// Load. It returns ErrNotFound for an unknown id.
 	SetDisabled(ctx context.Context, id string, disabled bool) error
+	// SetScopes replaces the scopes of a person; it holds for the next Load.
+	// It returns ErrNotFound for an unknown id.
+	SetScopes(ctx context.Context, id string, scopes []string) error
 	// List returns at most limit records with an id greater than after,
 	// in the byte order of the ids. It is empty at the end.
 	List(ctx context.Context, after string, limit int) ([]Record, error)

@@ -17,9 +17,18 @@ import (
 type keys struct{ s *Store }
 
 const selectKey = `SELECT id, environment, hash, user_id, client_id, client_name, label, schemes, scopes,
-	created, expires, last_used, revoked FROM gatewright_keys`
+	bound, created, expires, last_used, revoked, replaced_by FROM gatewright_keys`
 
 func (k keys) Create(ctx context.Context, rec apikey.Record) error {
+	return k.create(ctx, k.s.write, rec)
+}
+
+// An execer is a database or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (k keys) create(ctx context.Context, in execer, rec apikey.Record) error {
 	schemes, err := array(rec.Schemes)
 	if err != nil {
 		return err
@@ -28,12 +37,12 @@ func (k keys) Create(ctx context.Context, rec apikey.Record) error {
 	if err != nil {
 		return err
 	}
-	n, err := k.s.exec(ctx, `INSERT INTO gatewright_keys (id, environment, hash, user_id, client_id, client_name,
-	label, schemes, scopes, created, expires, last_used, revoked)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	n, err := exec(ctx, in, `INSERT INTO gatewright_keys (id, environment, hash, user_id, client_id, client_name,
+	label, schemes, scopes, bound, created, expires, last_used, revoked, replaced_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING`,
 		rec.ID, string(rec.Environment), rec.Hash[:], orNull(rec.Owner.User), orNull(rec.Owner.Client), rec.Owner.ClientName,
-		rec.Label, schemes, scopes, millis(rec.Created), millis(rec.Expires), millis(rec.LastUsed), millis(rec.Revoked))
+		rec.Label, schemes, scopes, rec.Bound, millis(rec.Created), millis(rec.Expires), millis(rec.LastUsed), millis(rec.Revoked), rec.ReplacedBy)
 	if err != nil {
 		return err
 	}
@@ -78,6 +87,50 @@ func (k keys) Revoke(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
+// Rotate is one transaction on the connection that writes.
+func (k keys) Rotate(ctx context.Context, old string, until time.Time, rec apikey.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	tx, err := k.s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("sqlite: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	n, err := exec(ctx, tx, `UPDATE gatewright_keys SET replaced_by = ?1, expires = CASE WHEN expires BETWEEN 1 AND ?2 THEN expires ELSE ?2 END
+WHERE id = ?3 AND revoked = 0 AND replaced_by = '' AND (expires = 0 OR expires > ?4)`,
+		rec.ID, millis(until), old, millis(rec.Created))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		switch err := tx.QueryRowContext(ctx, "SELECT 1 FROM gatewright_keys WHERE id = ?", old).Scan(new(int)); {
+		case errors.Is(err, sql.ErrNoRows):
+			return apikey.ErrNotFound
+		case err != nil:
+			return fmt.Errorf("sqlite: %w", err)
+		}
+		return apikey.ErrDead
+	}
+	if err := k.create(ctx, tx, rec); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("sqlite: %w", err)
+	}
+	return nil
+}
+
+func (k keys) Relabel(ctx context.Context, id, label string) error {
+	n, err := k.s.exec(ctx, "UPDATE gatewright_keys SET label = ? WHERE id = ?", label, id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return apikey.ErrNotFound
+	}
+	return nil
+}
+
 func (k keys) Touch(ctx context.Context, id string, at time.Time) error {
 	_, err := k.s.exec(ctx, "UPDATE gatewright_keys SET last_used = ?1 WHERE id = ?2 AND last_used < ?1", millis(at), id)
 	return err
@@ -89,7 +142,7 @@ func scanKey(r row) (apikey.Record, error) {
 	var owner, client sql.NullString
 	var created, expires, lastUsed, revoked int64
 	err := r.Scan(&rec.ID, &rec.Environment, &hash, &owner, &client, &rec.Owner.ClientName, &rec.Label, &schemes, &scopes,
-		&created, &expires, &lastUsed, &revoked)
+		&rec.Bound, &created, &expires, &lastUsed, &revoked, &rec.ReplacedBy)
 	if errors.Is(err, sql.ErrNoRows) {
 		return apikey.Record{}, apikey.ErrNotFound
 	}

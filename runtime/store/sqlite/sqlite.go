@@ -30,9 +30,9 @@ var Driver store.Driver = driver{}
 
 type driver struct{}
 
-func (driver) Scheme() string { return "sqlite" }
+func (driver) Schemes() []string { return []string{"sqlite"} }
 
-func (driver) Open(ctx context.Context, url string) (store.Stores, error) {
+func (driver) Open(ctx context.Context, url string) (store.Shared, error) {
 	path, ok := strings.CutPrefix(url, "sqlite:")
 	if !ok {
 		return nil, errors.New("sqlite: the URL does not begin with the scheme sqlite")
@@ -209,6 +209,12 @@ func (s *Store) Marks() session.Marks { return marks{s} }
 // Locks returns the locks that all programs with the file share.
 func (s *Store) Locks() session.Locks { return locks{s} }
 
+// Limits returns nil: the programs with the file count for themselves.
+func (s *Store) Limits() apikey.Buckets { return nil }
+
+// Watch returns at once: SQLite tells nobody what another program has written.
+func (s *Store) Watch(context.Context, func(store.Change)) {}
+
 // Check tells whether the file can be read and has the tables of this program.
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
@@ -237,9 +243,13 @@ func (s *Store) Close() error {
 // exec runs a statement that changes something, within callTime, and returns
 // how many rows it changed.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	return exec(ctx, s.write, query, args...)
+}
+
+func exec(ctx context.Context, in execer, query string, args ...any) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	result, err := s.write.ExecContext(ctx, query, args...)
+	result, err := in.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, fmt.Errorf("sqlite: %w", err)
 	}

@@ -20,7 +20,7 @@ import (
 
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, place string) store.Stores {
-		s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(place, "server.db"), sqlite.Driver)
+		s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(place, "server.db")}, sqlite.Driver)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestOpenRefuses(t *testing.T) {
 		"missing folder": {"sqlite:" + dir + "/none/a.db", "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := store.Open(t.Context(), c.url, sqlite.Driver)
+			s, err := store.Open(t.Context(), store.Config{URL: c.url}, sqlite.Driver)
 			if err == nil {
 				s.Close()
 				t.Fatalf("Open(%q) = nil, want an error", c.url)
@@ -78,7 +78,7 @@ func TestOpenPlainPath(t *testing.T) {
 func TestRelativePath(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	s, err := store.Open(t.Context(), "sqlite:server.db", sqlite.Driver)
+	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:server.db"}, sqlite.Driver)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/gatewright/gatewright/runtime/store"
 )
 
 const (
@@ -20,10 +22,21 @@ var sweeps = []string{
 	sweep("gatewright_revocations", "key", "until"),
 	sweep("gatewright_marks", "key", "until"),
 	sweep("gatewright_locks", "key", "until"),
+	sweepKeys("expires"),
+	sweepKeys("revoked"),
 }
 
 func sweep(table, primary, end string) string {
-	return fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= ?1 LIMIT ?2)", table, primary, end)
+	return sweepWhere(table, primary, end+" <= ?1")
+}
+
+// sweepKeys removes keys that died by that column long ago.
+func sweepKeys(end string) string {
+	return sweepWhere("gatewright_keys", "id", fmt.Sprintf("%[1]s > 0 AND %[1]s <= ?1 - %[2]d", end, store.KeptDead.Milliseconds()))
+}
+
+func sweepWhere(table, primary, condition string) string {
+	return fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT ?2)", table, primary, condition)
 }
 
 // Sweep removes what has ended at now: of each kind at most 20000 rows, a

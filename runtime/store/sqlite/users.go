@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
 type users struct{ s *Store }
 
-const selectUser = "SELECT id, issuer, subject, name, email, disabled, created FROM gatewright_users"
+const selectUser = "SELECT id, issuer, subject, name, email, scopes, disabled, created FROM gatewright_users"
 
 // Ensure is one statement, so that of several at once one makes the record and
 // the others find it.
@@ -27,7 +29,7 @@ VALUES (?, ?, ?, ?, ?, 0, ?)
 ON CONFLICT (issuer, subject) DO UPDATE SET
 	name  = CASE excluded.name  WHEN '' THEN name  ELSE excluded.name  END,
 	email = CASE excluded.email WHEN '' THEN email ELSE excluded.email END
-RETURNING id, issuer, subject, name, email, disabled, created`,
+RETURNING id, issuer, subject, name, email, scopes, disabled, created`,
 		user.NewID(), issuer, subject, p.Name, p.Email, time.Now().UnixMilli()))
 }
 
@@ -39,6 +41,21 @@ func (u users) Load(ctx context.Context, id string) (user.Record, error) {
 
 func (u users) SetDisabled(ctx context.Context, id string, disabled bool) error {
 	n, err := u.s.exec(ctx, "UPDATE gatewright_users SET disabled = ? WHERE id = ?", disabled, id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return user.ErrNotFound
+	}
+	return nil
+}
+
+func (u users) SetScopes(ctx context.Context, id string, scopes []string) error {
+	text, err := array(scopes)
+	if err != nil {
+		return err
+	}
+	n, err := u.s.exec(ctx, "UPDATE gatewright_users SET scopes = ? WHERE id = ?", text, id)
 	if err != nil {
 		return err
 	}
@@ -80,13 +97,17 @@ func collect[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
 
 func scanUser(r row) (user.Record, error) {
 	var rec user.Record
+	var scopes []byte
 	var created int64
-	err := r.Scan(&rec.ID, &rec.Issuer, &rec.Subject, &rec.Name, &rec.Email, &rec.Disabled, &created)
+	err := r.Scan(&rec.ID, &rec.Issuer, &rec.Subject, &rec.Name, &rec.Email, &scopes, &rec.Disabled, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return user.Record{}, user.ErrNotFound
 	}
 	if err != nil {
 		return user.Record{}, fmt.Errorf("sqlite: %w", err)
+	}
+	if err := json.Unmarshal(scopes, &rec.Scopes); err != nil {
+		return user.Record{}, fmt.Errorf("sqlite: scopes of user %s: %w", rec.ID, err)
 	}
 	rec.Created = fromMillis(created)
 	return rec, nil

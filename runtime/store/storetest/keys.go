@@ -26,10 +26,12 @@ func full(id, owner string) apikey.Record {
 		Label:       "laptop",
 		Schemes:     []string{"apiKey", "basic"},
 		Scopes:      []string{"posts:write", "a \"quoted\" role"},
+		Bound:       true,
 		Created:     at,
 		Expires:     at.Add(time.Hour),
 		LastUsed:    at.Add(time.Minute),
 		Revoked:     at.Add(time.Second),
+		ReplacedBy:  "abcdefghijklm",
 	}
 }
 
@@ -84,6 +86,12 @@ func testKeyNotFound(t *testing.T, open Opener) {
 		}
 		if err := s.Keys().Touch(t.Context(), id, instant()); err != nil {
 			t.Errorf("Touch(%q) = %v, want nil", id, err)
+		}
+		if err := s.Keys().Relabel(t.Context(), id, "mine now"); !errors.Is(err, apikey.ErrNotFound) {
+			t.Errorf("Relabel(%q) = %v, want ErrNotFound", id, err)
+		}
+		if err := s.Keys().Rotate(t.Context(), id, later(), key("newkey0000000")); !errors.Is(err, apikey.ErrNotFound) {
+			t.Errorf("Rotate(%q) = %v, want ErrNotFound", id, err)
 		}
 	}
 	rec := mustLoad(t, s, "0123456789abc")

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,12 @@ import (
 
 func isNotFound(err error) bool {
 	return errors.Is(err, user.ErrNotFound) || errors.Is(err, apikey.ErrNotFound) || errors.Is(err, session.ErrNotFound)
+}
+
+// sameUser compares records; no scopes and an empty list of them are the same.
+func sameUser(a, b user.Record) bool {
+	a.Scopes, b.Scopes = append([]string{}, a.Scopes...), append([]string{}, b.Scopes...)
+	return reflect.DeepEqual(a, b)
 }
 
 func testUsers(t *testing.T, open Opener) {
@@ -31,17 +38,34 @@ func testUsers(t *testing.T, open Opener) {
 		t.Errorf("Ensure() gave the time %v, want now in UTC", made.Created)
 	}
 	want := user.Record{ID: made.ID, Issuer: "https://id.example", Subject: "42", Name: "Ada", Email: "ada@example.org", Created: made.Created}
-	if made != want {
+	if !sameUser(made, want) {
 		t.Errorf("Ensure() = %+v, want %+v", made, want)
 	}
-	if got, err := s.Load(t.Context(), made.ID); err != nil || got != want {
+	if got, err := s.Load(t.Context(), made.ID); err != nil || !sameUser(got, want) {
 		t.Errorf("Load() = %+v, %v, want %+v", got, err, want)
 	}
 
 	// What the issuer says later replaces what it said; silence changes nothing.
 	want.Name = "Ada L."
-	if got, err := s.Ensure(t.Context(), want.Issuer, want.Subject, user.Profile{Name: "Ada L."}); err != nil || got != want {
+	if got, err := s.Ensure(t.Context(), want.Issuer, want.Subject, user.Profile{Name: "Ada L."}); err != nil || !sameUser(got, want) {
 		t.Errorf("second Ensure() = %+v, %v, want %+v", got, err, want)
+	}
+
+	for _, scopes := range [][]string{{"posts:write", "a \"quoted\" role", "é"}, {"posts:write"}, nil} {
+		want.Scopes = scopes
+		if err := s.SetScopes(t.Context(), made.ID, scopes); err != nil {
+			t.Errorf("SetScopes(%q) = %v", scopes, err)
+		}
+		if got, err := s.Load(t.Context(), made.ID); err != nil || !sameUser(got, want) {
+			t.Errorf("Load() after SetScopes(%q) = %+v, %v, want %+v", scopes, got, err, want)
+		}
+	}
+	if err := s.SetScopes(t.Context(), made.ID, []string{"\xff"}); err == nil {
+		t.Error("SetScopes() of what is not text = nil, want an error")
+	}
+	want.Scopes = []string{"posts:edit"}
+	if err := s.SetScopes(t.Context(), made.ID, want.Scopes); err != nil {
+		t.Errorf("SetScopes() = %v", err)
 	}
 
 	for _, disabled := range []bool{true, true, false} {
@@ -49,7 +73,7 @@ func testUsers(t *testing.T, open Opener) {
 		if err := s.SetDisabled(t.Context(), made.ID, disabled); err != nil {
 			t.Errorf("SetDisabled(%v) = %v", disabled, err)
 		}
-		if got, err := s.Load(t.Context(), made.ID); err != nil || got != want {
+		if got, err := s.Load(t.Context(), made.ID); err != nil || !sameUser(got, want) {
 			t.Errorf("Load() after SetDisabled(%v) = %+v, %v, want %+v", disabled, got, err, want)
 		}
 	}
@@ -66,6 +90,9 @@ func testUsers(t *testing.T, open Opener) {
 		}
 		if err := s.SetDisabled(t.Context(), id, false); !errors.Is(err, user.ErrNotFound) {
 			t.Errorf("SetDisabled(%q) = %v, want ErrNotFound", id, err)
+		}
+		if err := s.SetScopes(t.Context(), id, nil); !errors.Is(err, user.ErrNotFound) {
+			t.Errorf("SetScopes(%q) = %v, want ErrNotFound", id, err)
 		}
 	}
 }
