@@ -47,7 +47,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request, op *Operation) (who
 		return nil, true
 	}
 	if p.closed != "" {
-		refuse(w, r, Decision{Status: http.StatusServiceUnavailable, Code: CodeUnverified}, nil, errors.New(p.closed))
+		refuse(w, r, op, Decision{Status: http.StatusServiceUnavailable, Code: CodeUnverified}, nil, []slog.Attr{slog.String("cause", p.closed)})
 		return nil, false
 	}
 	checks := g.check(r, p)
@@ -57,7 +57,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request, op *Operation) (who
 	}
 	d := Decide(p.policy, states)
 	if !d.Allowed {
-		refuse(w, r, d, challenges(d, checks), report(op, checks, d.Lacking))
+		refuse(w, r, op, d, challenges(d, checks), tried(checks, d.Lacking))
 		return nil, false
 	}
 	if d.Principal != nil {
@@ -177,25 +177,50 @@ func panicked(ctx context.Context, scheme string, v any) error {
 	return fmt.Errorf("gate: the authenticator panicked with a %T", v)
 }
 
-// report says for the log which schemes were tried and what came of each.
-func report(op *Operation, checks []check, lacking []Need) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "operation %s", op.ID)
+// tried says for the log what came of each scheme and, of one key or session,
+// which it was.
+func tried(checks []check, lacking []Need) []slog.Attr {
+	var outcomes []any
+	var ids []slog.Attr // each once: schemes may speak of one caller
 	for _, c := range checks {
-		fmt.Fprintf(&b, "; scheme %s is %s", c.Name, c.Outcome)
+		text := c.Outcome.String()
 		if c.OriginMissing {
-			b.WriteString(" without proof of origin")
+			text += " without proof of origin"
 		}
 		if c.err != nil {
-			fmt.Fprintf(&b, " (%v)", c.err)
+			text += ": " + c.err.Error()
 		}
 		for _, n := range lacking {
 			if n.Scheme == c.Name {
-				fmt.Fprintf(&b, " and lacks the scopes %q", n.missing(c.Identity))
+				text += fmt.Sprintf(", lacks the scopes %q", n.missing(c.Identity))
+			}
+		}
+		outcomes = append(outcomes, slog.String(c.Name, text))
+		for _, id := range c.Identity.attrs() {
+			if !slices.ContainsFunc(ids, id.Equal) {
+				ids = append(ids, id)
 			}
 		}
 	}
-	return errors.New(b.String())
+	return append(ids, slog.Group("tried", outcomes...))
+}
+
+// attrs are who i speaks of, for the log; nothing in it opens anything.
+func (i Identity) attrs() []slog.Attr {
+	var attrs []slog.Attr
+	if i.Record != "" {
+		attrs = append(attrs, slog.String("key", i.Record))
+	}
+	if i.Session != "" {
+		attrs = append(attrs, slog.String("session", i.Session))
+	}
+	if i.User != nil {
+		attrs = append(attrs, slog.String("user", i.User.ID))
+	}
+	if i.Client != nil {
+		attrs = append(attrs, slog.String("client", i.Client.ID))
+	}
+	return attrs
 }
 
 // challenges are the lines of WWW-Authenticate that a refusal needs, each
@@ -237,8 +262,8 @@ func (c *claim) challenge(cause error) (line string) {
 	return c.Places[0].Challenge(cause)
 }
 
-// refuse answers with d.
-func refuse(w http.ResponseWriter, r *http.Request, d Decision, challenges []string, cause error) {
+// refuse answers with d. The log gets one line of it, with audit=true.
+func refuse(w http.ResponseWriter, r *http.Request, op *Operation, d Decision, challenges []string, found []slog.Attr) {
 	h := http.Header{}
 	if len(challenges) > 0 {
 		h["Www-Authenticate"] = challenges
@@ -249,7 +274,12 @@ func refuse(w http.ResponseWriter, r *http.Request, d Decision, challenges []str
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", seconds(retryUnavailable))
 	}
-	problem.Write(w, r, &problem.Error{Status: d.Status, Code: d.Code, Title: titles[d.Code], Detail: detail(d.Lacking), Header: h, Cause: cause})
+	problem.Write(w, r, &problem.Error{Status: d.Status, Code: d.Code, Title: titles[d.Code], Detail: detail(d.Lacking), Header: h, Attrs: append([]slog.Attr{
+		slog.Bool("audit", true),
+		slog.String("operation", op.ID),
+		slog.String("requirement", op.Policy.String()),
+		slog.String("address", r.RemoteAddr),
+	}, found...)})
 }
 
 // detail names the scopes that lacking asks for, which are no secret: they

@@ -309,10 +309,10 @@ func TestAdmitLogs(t *testing.T) {
 		lines []string
 		want  []string
 	}{
-		{"invalid", []string{"X-Key: SECRET"}, []string{"scheme key is invalid", "key 7 is revoked", "scheme param is absent", "operation op", "code=credential_invalid"}},
-		{"panic", []string{"X-Key: panic"}, []string{"authenticator panicked", "scheme=key", "stack=", "scheme key is unavailable", "panicked with a string"}},
+		{"invalid", []string{"X-Key: SECRET"}, []string{`tried.key="invalid: `, "key 7 is revoked", "tried.param=absent", "operation=op", `requirement="key or param or session"`, "audit=true", "address=", "code=credential_invalid"}},
+		{"panic", []string{"X-Key: panic"}, []string{"authenticator panicked", "scheme=key", "stack=", `tried.key="unavailable: `, "panicked with a string"}},
 		{"runtime panic", []string{"X-Key: index"}, []string{"slice bounds out of range"}},
-		{"origin", []string{"Cookie: s=good"}, []string{"scheme session is valid without proof of origin"}},
+		{"origin", []string{"Cookie: s=good"}, []string{`tried.session="valid without proof of origin"`, "user=u1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			op := &gate.Operation{ID: "op", Policy: gate.Require(need("key")).Or(gate.Require(need("param"))).Or(gate.Require(need("session")))}

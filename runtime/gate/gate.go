@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -140,6 +141,33 @@ func (p Policy) IsPublic() bool { return p.public }
 
 // Alternatives returns the requirements in the document's order.
 func (p Policy) Alternatives() []Requirement { return slices.Clone(p.alternatives) }
+
+// String says who may call, as comments of generated code do:
+// "login(posts:write) or apiKey and certificate", "public", "nobody".
+func (p Policy) String() string {
+	if p.public {
+		return "public"
+	}
+	if len(p.alternatives) == 0 {
+		return "nobody"
+	}
+	var all []string
+	for _, a := range p.alternatives {
+		var names []string
+		for _, n := range a.needs {
+			name := n.Scheme
+			if len(n.Scopes) > 0 {
+				name += "(" + strings.Join(n.Scopes, ", ") + ")"
+			}
+			names = append(names, name)
+		}
+		if len(names) == 0 {
+			names = []string{"anyone"}
+		}
+		all = append(all, strings.Join(names, " and "))
+	}
+	return strings.Join(all, " or ")
+}
 
 // Needs returns the requirement's needs; none means anonymous.
 func (r Requirement) Needs() []Need { return slices.Clone(r.needs) }

@@ -17,13 +17,13 @@ func TestAdmitScopes(t *testing.T) {
 		log, told string
 	}{
 		{"all of them", gate.Require(need("key", "s", "t")), []string{"X-Key: plain"},
-			`scheme key is valid and lacks the scopes [\"s\" \"t\"]`, `"detail":"It needs the scopes s, t."`},
+			`tried.key="valid, lacks the scopes [\"s\" \"t\"]`, `"detail":"It needs the scopes s, t."`},
 		{"one of them", gate.Require(need("key", "s", "posts:write")), []string{"X-Key: good"},
-			`scheme key is valid and lacks the scopes [\"posts:write\"]`, `"detail":"It needs the scopes s, posts:write."`},
+			`tried.key="valid, lacks the scopes [\"posts:write\"]`, `"detail":"It needs the scopes s, posts:write."`},
 		{"a single one", gate.Require(need("key", "posts:write")), []string{"X-Key: good"},
-			`scheme key is valid and lacks the scopes [\"posts:write\"]`, `"detail":"It needs the scope posts:write."`},
+			`tried.key="valid, lacks the scopes [\"posts:write\"]`, `"detail":"It needs the scope posts:write."`},
 		{"of two schemes", gate.Require(need("key", "t"), need("param", "t", "u")), []string{"X-Key: good"},
-			`scheme param is valid and lacks the scopes [\"t\" \"u\"]`, `"detail":"It needs the scopes t, u."`},
+			`tried.param="valid, lacks the scopes [\"t\" \"u\"]`, `"detail":"It needs the scopes t, u."`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			op := &gate.Operation{ID: "op", Policy: c.policy}

@@ -5,11 +5,12 @@ package problem
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 )
 
-// An Error is an answer to a request. Everything in it but Cause is sent to
-// the client. A handler that returns one is answered as it says.
+// An Error is an answer to a request. Everything in it but Cause and Attrs is
+// sent to the client. A handler that returns one is answered as it says.
 type Error struct {
 	Status int    // from 400 to 599; anything else is answered as 500
 	Code   string // stable machine word such as "credential_missing"
@@ -18,6 +19,7 @@ type Error struct {
 	Errors []Violation
 	Header http.Header // more lines for the answer, such as Retry-After
 	Cause  error       // for the log alone
+	Attrs  []slog.Attr // more of the log's line, in front of the cause
 }
 
 // A Violation is one thing that is wrong with a request, and where.

@@ -98,7 +98,7 @@ func note(r *http.Request, e Error) {
 	switch {
 	case e.Status >= 500:
 		level = slog.LevelError
-	case e.Cause != nil:
+	case e.Cause != nil, len(e.Attrs) > 0:
 		level = slog.LevelInfo
 	}
 	attrs := []slog.Attr{
@@ -107,6 +107,7 @@ func note(r *http.Request, e Error) {
 		slog.Int("status", e.Status),
 		slog.String("code", e.Code),
 	}
+	attrs = append(attrs, e.Attrs...)
 	if e.Cause != nil {
 		attrs = append(attrs, slog.String("cause", e.Cause.Error()))
 	}
