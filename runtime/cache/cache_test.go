@@ -99,8 +99,8 @@ func TestGenerations(t *testing.T) {
 			t.Fatalf("a key that is asked for was forgotten after %d others", i)
 		}
 		if i > 0 {
-			if _, ok := g.Get(max(1, i-90)); !ok {
-				t.Fatalf("key %d was forgotten at %d", i-90, i)
+			if _, ok := g.Get(max(1, i-30)); !ok {
+				t.Fatalf("key %d was forgotten at %d", i-30, i)
 			}
 		}
 	}
