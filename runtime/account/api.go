@@ -248,9 +248,6 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any, members string, emp
 
 // readAll reads a body of at most maxBody bytes.
 func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
-		return nil, tooLarge()
-	}
 	if r.Body == nil {
 		return nil, nil
 	}

@@ -3,6 +3,7 @@ package account_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -166,6 +167,7 @@ func TestEndpointsClosed(t *testing.T) {
 			s.log.wants(t, "audit=true", `msg="request of another site refused"`, "user="+anna.rec.ID, "path="+keysPath+" ")
 
 			// Whoever is disabled is nobody at once, however long sessions are remembered.
+			anna.remember()
 			if err := s.stores.Users().SetDisabled(t.Context(), anna.rec.ID, true); err != nil {
 				t.Fatal(err)
 			}
@@ -302,7 +304,7 @@ func TestScopesNow(t *testing.T) {
 	for _, kind := range kinds {
 		s := newSite(t, option{kind: kind, cache: time.Minute})
 		anna := s.person(t, "anna", "posts:write")
-		anna.list() // the session is remembered
+		anna.remember()
 		if err := s.stores.Users().SetScopes(t.Context(), anna.rec.ID, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -370,7 +372,57 @@ func TestRotateRefused(t *testing.T) {
 	if w := anna.do("DELETE", keysPath+"/"+rec.ID, ""); w.Code != 204 {
 		t.Errorf("DELETE of an operator's key = %d %s", w.Code, w.Body)
 	}
-	refused(t, "rotation of a revoked key", anna.do("POST", keysPath+"/"+mine.Record.ID+"/rotate", `{}`), 409, "key_dead")
+	dead := decode[key](t, anna.do("POST", keysPath, `{"label":"dead"}`), 201)
+	anna.do("DELETE", keysPath+"/"+dead.Record.ID, "")
+	refused(t, "rotation of a revoked key", anna.do("POST", keysPath+"/"+dead.Record.ID+"/rotate", `{}`), 409, "key_dead")
+	refused(t, "rotation of a rotated key", anna.do("POST", keysPath+"/"+mine.Record.ID+"/rotate", `{}`), 409, "key_dead")
+}
+
+// A key that ends before the overlap does is not given longer.
+func TestRotateEnd(t *testing.T) {
+	s := newSite(t, option{})
+	anna := s.person(t, "anna")
+	mine := decode[key](t, anna.do("POST", keysPath, `{"label":"short","expires_in":"1h"}`), 201)
+	got := decode[struct{ Replaces struct{ Expires time.Time } }](t, anna.do("POST", keysPath+"/"+mine.Record.ID+"/rotate", ""), 201)
+	if !got.Replaces.Expires.Equal(mine.Record.Expires) {
+		t.Errorf("the old key is said to be good until %v, want %v", got.Replaces.Expires, mine.Record.Expires)
+	}
+}
+
+// What is listed has an end, and so have rotations.
+func TestManyDeadKeys(t *testing.T) {
+	s := newSite(t, option{})
+	anna := s.person(t, "anna")
+	mine := anna.make("laptop")
+	s.down.many.Store(true)
+	refused(t, "rotation beside a thousand dead keys", anna.do("POST", keysPath+"/"+mine.Record.ID+"/rotate", ""), 422, "key_invalid")
+}
+
+// The store is not asked for what is no id, and not believed where it gives
+// another key's record.
+func TestIDs(t *testing.T) {
+	s := newSite(t, option{})
+	anna := s.person(t, "anna")
+	mine := anna.make("laptop")
+	before := s.down.asked.Load()
+	for _, id := range []string{"\x00", "a b", "' OR 1=1", "-------------", strings.Repeat("a", 33)} {
+		if w := anna.form(url.Values{"action": {"revoke"}, "key": {id}}); w.Code != 404 {
+			t.Errorf("revoking %q = %d, want 404", id, w.Code)
+		}
+	}
+	if got := s.down.asked.Load(); got != before {
+		t.Errorf("the store was asked %d times for what is no id", got-before)
+	}
+	s.down.swap.Store(true)
+	for _, c := range []struct{ method, path, body string }{
+		{"GET", "", ""}, {"PATCH", "", `{"label":"x"}`}, {"DELETE", "", ""}, {"POST", "/rotate", ""},
+	} {
+		refused(t, c.method+" with the wrong record", anna.do(c.method, keysPath+"/"+mine.Record.ID+c.path, c.body), 503, "store_unavailable")
+	}
+	s.down.swap.Store(false)
+	if got := anna.list(); len(got) != 1 || got[0].State != "active" || got[0].Label != "laptop" {
+		t.Errorf("keys = %+v", got)
+	}
 }
 
 // A key of a client is nobody's own.

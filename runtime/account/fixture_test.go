@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -53,7 +54,23 @@ type site struct {
 	handler  http.Handler
 	log      *lines
 	offset   atomic.Int64 // of the clock, in nanoseconds
-	down     atomic.Bool  // the store does not answer
+	down     outage
+}
+
+// An outage is what of the store does not answer, and what is wrong with the
+// answers of the rest.
+type outage struct {
+	keys, sessions, marks atomic.Bool
+	create                atomic.Bool  // no key can be added
+	swap                  atomic.Bool  // another key's record is given
+	many                  atomic.Bool  // there are a thousand dead keys
+	asked                 atomic.Int64 // how often a key was asked for
+}
+
+func (o *outage) Store(yes bool) {
+	o.keys.Store(yes)
+	o.sessions.Store(yes)
+	o.marks.Store(yes)
 }
 
 // now is the site's clock.
@@ -196,6 +213,16 @@ func (s *site) signIn(t *testing.T, subject string, scopes, held []string, at ti
 		t.Fatal(err)
 	}
 	return &person{t: t, site: s, rec: rec, cookie: w.Result().Cookies()[0]}
+}
+
+// remember has the session be remembered as it is, as far as sessions are.
+func (p *person) remember() {
+	p.t.Helper()
+	r := httptest.NewRequest("GET", origin, nil)
+	r.AddCookie(p.cookie)
+	if _, err := p.site.sessions.Current(r); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // do sends a request as a page of the site does, with header lines in turn.
@@ -346,7 +373,7 @@ var errDown = errors.New("the store is down")
 // mayFail are stores that answer nothing while they are down.
 type mayFail struct {
 	store.Stores
-	down *atomic.Bool
+	down *outage
 }
 
 func (m mayFail) Keys() apikey.Store      { return failKeys{m.Stores.Keys(), m.down} }
@@ -355,44 +382,53 @@ func (m mayFail) Marks() session.Marks    { return failMarks{m.Stores.Marks(), m
 
 type failKeys struct {
 	apikey.Store
-	down *atomic.Bool
+	down *outage
 }
 
 func (f failKeys) Create(ctx context.Context, rec apikey.Record) error {
-	if f.down.Load() {
+	if f.down.keys.Load() || f.down.create.Load() {
 		return errDown
 	}
 	return f.Store.Create(ctx, rec)
 }
 
 func (f failKeys) Load(ctx context.Context, id string) (apikey.Record, error) {
-	if f.down.Load() {
+	if f.down.keys.Load() {
 		return apikey.Record{}, errDown
 	}
-	return f.Store.Load(ctx, id)
+	f.down.asked.Add(1)
+	rec, err := f.Store.Load(ctx, id)
+	if f.down.swap.Load() {
+		rec.ID = "0123456789abc"
+	}
+	return rec, err
 }
 
 func (f failKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, error) {
-	if f.down.Load() {
+	if f.down.keys.Load() {
 		return nil, errDown
 	}
-	return f.Store.List(ctx, q)
+	recs, err := f.Store.List(ctx, q)
+	for i := 0; f.down.many.Load() && len(recs) < q.Limit; i++ {
+		recs = append(recs, apikey.Record{ID: fmt.Sprintf("%013d", i), Owner: q.Owner, Created: time.Unix(1, 0), Expires: time.Unix(2, 0)})
+	}
+	return recs, err
 }
 
 type failSessions struct {
 	session.Store
-	down *atomic.Bool
+	down *outage
 }
 
 func (f failSessions) List(ctx context.Context, user string, limit int) ([]session.Record, error) {
-	if f.down.Load() {
+	if f.down.sessions.Load() {
 		return nil, errDown
 	}
 	return f.Store.List(ctx, user, limit)
 }
 
 func (f failSessions) Delete(ctx context.Context, m session.Match) (int, error) {
-	if f.down.Load() {
+	if f.down.sessions.Load() {
 		return 0, errDown
 	}
 	return f.Store.Delete(ctx, m)
@@ -400,11 +436,11 @@ func (f failSessions) Delete(ctx context.Context, m session.Match) (int, error) 
 
 type failMarks struct {
 	session.Marks
-	down *atomic.Bool
+	down *outage
 }
 
 func (f failMarks) Mark(ctx context.Context, key session.Key, until time.Time) (bool, error) {
-	if f.down.Load() {
+	if f.down.marks.Load() {
 		return false, errDown
 	}
 	return f.Marks.Mark(ctx, key, until)

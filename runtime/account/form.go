@@ -289,21 +289,18 @@ func form(w http.ResponseWriter, r *http.Request) (url.Values, *problem.Error) {
 		}
 		return nil, unreadable
 	}
-	if strings.Contains(string(body), ";") {
-		return nil, unreadable
-	}
 	f, err := url.ParseQuery(string(body))
 	if err != nil {
 		return nil, unreadable
 	}
 	allowed, ok := fields[f.Get("action")]
-	for name, values := range f {
-		if !ok || name != "action" && !slices.Contains(allowed, name) || name != "scope" && len(values) != 1 {
-			return nil, unreadable
-		}
-	}
 	if !ok {
 		return nil, unreadable
+	}
+	for name, values := range f {
+		if name != "action" && !slices.Contains(allowed, name) || name != "scope" && len(values) != 1 {
+			return nil, unreadable
+		}
 	}
 	return f, nil
 }

@@ -68,6 +68,10 @@ func TestPage(t *testing.T) {
 					t.Errorf("the form again = %d\n%s", w.Code, w.Body)
 				}
 			}
+			// What is random in one person's form is nobody else's to use up.
+			if w := s.person(t, "bert", "posts:write").form(f); w.Code != 200 {
+				t.Errorf("the same form of somebody else = %d", w.Code)
+			}
 			keys := anna.list()
 			if len(keys) != 1 || keys[0].Label != "laptop" || keys[0].Expires.Sub(keys[0].Created).Round(time.Second) != 30*day {
 				t.Fatalf("keys = %+v, want one", keys)
@@ -110,7 +114,14 @@ func TestPage(t *testing.T) {
 			if !strings.Contains(anna.page(), ">Replaced<") {
 				t.Error("the page does not say that the old key is replaced")
 			}
-			two := anna.list()[slices.IndexFunc(anna.list(), func(k shown) bool { return k.ID != one })].ID
+			// Nor are old keys or those of operators offered to be rotated.
+			if _, _, err := s.keys.Create(t.Context(), apikey.CreateRequest{Owner: apikey.Owner{User: anna.rec.ID}, Label: "given"}); err != nil {
+				t.Fatal(err)
+			}
+			if body := anna.page(); strings.Count(body, `value="rotate"`) != 1 || strings.Count(body, `value="relabel"`) != 3 {
+				t.Errorf("of three keys %d can be rotated and %d renamed, want 1 and 3", strings.Count(body, `value="rotate"`), strings.Count(body, `value="relabel"`))
+			}
+			two := anna.list()[slices.IndexFunc(anna.list(), func(k shown) bool { return k.ID != one && k.Label == "desk" })].ID
 			back(anna.form(url.Values{"action": {"revoke"}, "key": {two}}), "revoked")
 			if got := s.call("POST", "/posts", fresh); got != 401 {
 				t.Errorf("a revoked key = %d, want 401", got)
@@ -178,7 +189,7 @@ func TestFormsRefused(t *testing.T) {
 		"an unknown key":     {values(revoke, "key", "0123456789abc"), nil, 404},
 		"no once":            {values(create, "once", ""), nil, 400},
 		"a short once":       {values(create, "once", "x"), nil, 400},
-		"an odd once":        {values(create, "once", "../../../../../../../ab"), nil, 400},
+		"an odd once":        {values(create, "once", "../../../../../../../a"), nil, 400},
 		"another's session":  {url.Values{"action": {"end"}, "session": {"x"}}, nil, 400},
 		"no label":           {values(newKey(anna.once()), "label", " "), nil, 422},
 		"a scope not held":   {values(newKey(anna.once()), "scope", "posts:edit"), nil, 422},
@@ -335,6 +346,31 @@ func TestPageSilentStore(t *testing.T) {
 	if got := anna.list(); len(got) != 1 || got[0].State != "active" || got[0].Label != "laptop" {
 		t.Errorf("keys = %+v", got)
 	}
+	s.down.keys.Store(true)
+	if w := anna.form(url.Values{"action": {"relabel"}, "key": {mine.Record.ID}, "label": {"x"}}); w.Code != 503 || !strings.Contains(w.Body.String(), "Try again") {
+		t.Errorf("relabel with the keys down = %d\n%s", w.Code, w.Body)
+	}
+	s.pass(20 * time.Minute) // nobody asks for keys then
+	if w := anna.do("GET", accounts, ""); w.Code != 200 {
+		t.Errorf("the page, not recent, with the keys down = %d", w.Code)
+	}
+	s.pass(-20 * time.Minute)
+	s.down.keys.Store(false)
+	s.down.sessions.Store(true)
+	if w := anna.do("GET", accounts, ""); w.Code != 503 {
+		t.Errorf("the page without the list of sessions = %d, want 503", w.Code)
+	}
+	s.down.sessions.Store(false)
+	s.down.create.Store(true) // what became of it nobody knows
+	if w := anna.form(newKey(anna.once())); w.Code != 503 || !strings.Contains(w.Body.String(), "Try again") || strings.Contains(w.Body.String(), "Nothing was changed") {
+		t.Errorf("create with no answer of the store = %d\n%s", w.Code, w.Body)
+	}
+	s.down.create.Store(false)
+	s.down.marks.Store(true)
+	if w := anna.form(newKey(once)); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("create with the marks down = %d\n%s", w.Code, w.Body)
+	}
+	s.down.marks.Store(false)
 	// The form was not sent, as far as the store knows.
 	if w := anna.form(newKey(once)); w.Code != 200 {
 		t.Errorf("the form afterwards = %d", w.Code)
@@ -359,6 +395,8 @@ func TestDone(t *testing.T) {
 // TestNames: what people type stays text, and each button has a name of its own.
 func TestNames(t *testing.T) {
 	s := newSite(t, option{})
+	s.person(t, "anna")
+	s.person(t, "anna")
 	anna := s.person(t, "anna", "posts:write")
 	for _, label := range []string{`</code><script>alert(1)</script>`, `" autofocus onfocus="alert(1)`, "{{.Prefix}}", "same", "same", "日本語"} {
 		anna.make(label, "posts:write")

@@ -93,6 +93,7 @@ func TestNewLookLogo(t *testing.T) {
 		{"empty.png", nil, ""},
 		{"cut.png", gray[:len(gray)-20], ""},
 		{"cut.jpg", jpegOf(t, 8, 8)[:40], ""},
+		{"end.jpg", jpegOf(t, 256, 256)[:700], ""},
 		{"wide.png", pngOf(t, maxSide+1, 1), ""},
 		{"high.jpg", jpegOf(t, 1, maxSide+1), ""},
 		{"cut.webp", webp(t)[:24], ""},
