@@ -30,6 +30,7 @@ type Result struct {
 	Files       map[string][]byte // generated files by path relative to Config.Dir
 	Diagnostics []model.Diagnostic
 	Sources     []string // every document file that was read
+	Server      string   // origin of the document's first server, "" where that is not https
 }
 
 // ErrDocument means that the document cannot be generated from as it is; the
@@ -59,6 +60,7 @@ func read(ctx context.Context, cfg Config) (*load.Document, *Result, error) {
 		return nil, res, ErrDocument
 	}
 	res.Sources = doc.Files()
+	res.Server = publish.Origin(doc)
 	api, found := analyze.Analyze(doc, analyze.Config{
 		Undeclared: cfg.Settings.Undeclared,
 		Schemes:    cfg.Settings.Schemes,

@@ -254,7 +254,7 @@ func recoverWrite(root *os.Root) error {
 		return fmt.Errorf("generator: %s was not left by an interrupted write; look at it and remove it", journalFile)
 	}
 	for _, path := range w.paths {
-		if !filepath.IsLocal(path) || !w.isStaged(path) && !generated(path) {
+		if !filepath.IsLocal(path) || !w.isStaged(path) && !generated(root, path) {
 			return fmt.Errorf("generator: %s names %q, which is not ours; look at it and remove it", journalFile, path)
 		}
 	}
@@ -274,8 +274,15 @@ func (w *writing) isStaged(path string) bool {
 	return false
 }
 
-// generated tells whether a file at path would be a generated one.
-func generated(path string) bool {
+// DocsMark is the first line of each file that the docs command writes.
+const DocsMark = "<!-- Written by gatewright docs: what is changed here is lost. -->\n"
+
+// generated tells whether a file at path is, or would be, a generated one.
+func generated(root *os.Root, path string) bool {
+	if strings.HasSuffix(path, ".md") {
+		text, err := root.ReadFile(path)
+		return errors.Is(err, fs.ErrNotExist) || err == nil && bytes.HasPrefix(text, []byte(DocsMark))
+	}
 	return strings.HasSuffix(path, ".gen.go") || strings.HasSuffix(path, "_gen_test.go") || strings.HasSuffix(path, ".gen.json")
 }
 

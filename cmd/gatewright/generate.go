@@ -20,7 +20,8 @@ func generateCommand() *cobra.Command {
 		Short: "Write the Go code that gatewright.yaml asks for",
 		Long: `Reads gatewright.yaml and the document it names, and writes models.gen.go,
 api.gen.go, security.gen.go, server.gen.go, security_gen_test.go, docs.gen.go
-and openapi.gen.json, each only if it changed, all or none. What is generated is compiled in memory first.
+and openapi.gen.json, each only if it changed, all or none. What is generated is
+compiled in memory first.
 
 With -check nothing is written: a diff is printed and the exit code is 3 if a
 file is not what the document says.`,
