@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,7 +17,9 @@ import (
 	"github.com/gatewright/gatewright/generator/model"
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/store"
+	"github.com/gatewright/gatewright/runtime/store/postgres"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -26,18 +27,18 @@ import (
 func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list and revoke API keys in the configured store",
+		Short: "Make, list, rotate and revoke API keys in the configured store",
 		Long: `Works on the store that server.yaml names, for the schemes and scopes of the
 document that gatewright.yaml names. Run it in the project's folder.`,
-		Args: between("a command: create, list or revoke", 1, 1),
+		Args: between("a command: create, list, rotate or revoke", 1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return usage("keys has no command %q: it has create, list and revoke", args[0])
+			return usage("keys has no command %q: it has create, list, rotate and revoke", args[0])
 		},
 	}
 	k := &keysFlags{}
 	cmd.PersistentFlags().StringVar(&k.config, "config", "server.yaml", "the server's configuration")
 	cmd.PersistentFlags().StringVar(&k.settings, "settings", generator.SettingsFile, "the generator's settings")
-	cmd.AddCommand(keysCreate(k), keysList(k), keysRevoke(k))
+	cmd.AddCommand(keysCreate(k), keysList(k), keysRotate(k), keysRevoke(k))
 	return cmd
 }
 
@@ -78,7 +79,7 @@ func openKeyring(ctx context.Context, api *model.API, cfg config.Config, log *sl
 	if len(schemes) == 0 {
 		return nil, errors.New("no scheme of the document takes API keys")
 	}
-	stores, err := store.Open(ctx, store.Config{URL: cfg.Store}, sqlite.Driver)
+	stores, err := openStores(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -97,28 +98,19 @@ func openKeyring(ctx context.Context, api *model.API, cfg config.Config, log *sl
 	return &keyring{keys: keys, users: stores.Users(), stores: stores, scopes: union(scopes)}, nil
 }
 
-// keySchemes returns the schemes that take keys, and the scopes that the
-// document's operations name for each.
+// openStores opens what the server's configuration names. Where sessions are
+// kept elsewhere, keys need nothing from there.
+func openStores(ctx context.Context, cfg config.Config) (store.Stores, error) {
+	return store.Open(ctx, store.Config{URL: cfg.Store}, sqlite.Driver, postgres.Driver)
+}
+
+// keySchemes returns the schemes that take keys, and the scopes of each.
 func keySchemes(api *model.API) ([]string, map[string][]string) {
 	var names []string
 	scopes := make(map[string][]string)
 	for _, s := range api.KeySchemes() {
 		names = append(names, s.Name)
-		scopes[s.Name] = append([]string{}, s.Scopes...)
-	}
-	for _, op := range api.Operations {
-		for _, a := range op.Policy.Alternatives {
-			for _, n := range a {
-				if known, ok := scopes[n.Scheme]; ok {
-					for _, scope := range n.Scopes {
-						if !slices.Contains(known, scope) {
-							known = append(known, scope)
-						}
-					}
-					scopes[n.Scheme] = known
-				}
-			}
-		}
+		scopes[s.Name] = append([]string{}, api.ScopesOf(s)...)
 	}
 	return names, scopes
 }
@@ -135,6 +127,7 @@ func keysCreate(k *keysFlags) *cobra.Command {
 	cmd.Flags().StringVar(&req.Label, "label", "made by gatewright keys", "what the key is called in lists")
 	cmd.Flags().StringSliceVar(&req.Schemes, "scheme", nil, "the document's schemes it serves (default: all that take keys)")
 	cmd.Flags().StringSliceVar(&req.Scopes, "scope", nil, "what it may do: scopes of the document")
+	environment := cmd.Flags().String("env", "", "live or test: the servers that are to take it (default: as the configured one)")
 	expires := cmd.Flags().String("expires", "90d", "how long it is good: 12h, 90d, never")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if (*owner == "") == (*client == "") {
@@ -149,7 +142,7 @@ func keysCreate(k *keysFlags) *cobra.Command {
 			return err
 		}
 		defer ring.stores.Close()
-		req.Expires = until
+		req.Expires, req.Environment = until, apikey.Environment(*environment)
 		if *client != "" {
 			req.Owner = apikey.Owner{Client: *client, ClientName: *client}
 		} else if req.Owner.User, err = ring.user(cmd.Context(), *owner); err != nil {
@@ -162,11 +155,16 @@ func keysCreate(k *keysFlags) *cobra.Command {
 		if len(req.Scopes) == 0 && len(ring.scopes) > 0 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "the key has no scopes, and operations ask for some: -scope %s\n", printable(strings.Join(ring.scopes, ",")))
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "key %s (%s), shown this once:\n", rec.ID, state(rec, time.Now()))
-		fmt.Fprintln(cmd.OutOrStdout(), key.Reveal())
+		show(cmd, key, rec)
 		return nil
 	}
 	return cmd
+}
+
+// show prints a key, this once: alone on standard output.
+func show(cmd *cobra.Command, key secret.Value, rec apikey.Record) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "key %s (%s), shown this once:\n", rec.ID, state(rec, time.Now()))
+	fmt.Fprintln(cmd.OutOrStdout(), key.Reveal())
 }
 
 // user returns the id of the user meant: an id of a record there is, or a
@@ -244,6 +242,8 @@ func state(rec apikey.Record, now time.Time) string {
 		return "revoked " + day(rec.Revoked, "")
 	case !rec.Expires.IsZero() && !now.Before(rec.Expires):
 		return "expired " + day(rec.Expires, "")
+	case rec.ReplacedBy != "":
+		return "rotated to " + rec.ReplacedBy + ", until " + day(rec.Expires, "")
 	}
 	return string(rec.Environment) + ", until " + day(rec.Expires, "revoked")
 }
@@ -262,10 +262,45 @@ func listed(names []string, none string) string {
 	return printable(strings.Join(names, ","))
 }
 
+func keysRotate(k *keysFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate ID",
+		Short: "Make a key that takes the place of another, and print it, this once",
+		Long: `The new key has the owner, label, schemes, scopes and environment of the old
+one, and as long a life. The old one is good for the overlap more.`,
+		Args: between("the id of a key, as list shows it", 1, 1),
+	}
+	overlap := cmd.Flags().String("overlap", "24h", "how long the old key is good beside the new one: 0, 12h, 7d")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var beside time.Duration
+		if *overlap != "0" {
+			var err error
+			if beside, err = config.ParseDuration(*overlap); err != nil {
+				return usage("-overlap is a time such as 12h or 7d, or 0, not %q", *overlap)
+			}
+		}
+		ring, err := k.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer ring.stores.Close()
+		key, rec, err := ring.keys.Rotate(cmd.Context(), args[0], beside)
+		if errors.Is(err, apikey.ErrNotFound) {
+			return fmt.Errorf("there is no key with id %q; keys list shows them", args[0])
+		}
+		if err != nil {
+			return err
+		}
+		show(cmd, key, rec)
+		return nil
+	}
+	return cmd
+}
+
 func keysRevoke(k *keysFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID…",
-		Short: "Revoke keys; they are refused from the next request on",
+		Short: "Revoke keys; servers refuse them at once, or within the time of their caches",
 		Args:  between("ids of keys, as list shows them", 1, 1000),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			ring, err := k.open(cmd.Context())

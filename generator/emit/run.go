@@ -1,6 +1,9 @@
 package emit
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/dave/jennifer/jen"
 
 	"github.com/gatewright/gatewright/generator/model"
@@ -30,21 +33,29 @@ func (p *printer) run(f *jen.File) {
 func (p *printer) runBody(g *jen.Group) {
 	keys, logins := p.API.KeySchemes(), p.API.LoginSchemes()
 	if len(keys)+len(logins) > 0 {
-		g.List(jen.Id("stores"), jen.Err()).Op(":=").Qual(pkgStore, "Open").Call(jen.Id("ctx"), jen.Id("cfg").Dot("Store"), jen.Id("drivers").Op("..."))
-		g.Add(returnErr())
-		g.Defer().Id("stores").Dot("Close").Call()
-		if len(logins) > 0 {
-			g.Defer().Qual(pkgStore, "KeepSwept").Call(jen.Id("stores")).Call()
-		}
+		p.runStores(g, len(logins) > 0)
 	} else {
 		g.Comment("// No scheme of the document needs a store.")
 		g.Id("_").Op("=").Id("drivers")
 	}
+	g.List(jen.Id("look"), jen.Err()).Op(":=").Qual(pkgPage, "NewLook").Call(
+		jen.Qual("cmp", "Or").Call(jen.Id("cfg").Dot("Look").Dot("Name"), jen.Lit(lookName(p.API.Title))),
+		jen.Id("cfg").Dot("Look").Dot("Logo"), jen.Id("cfg").Dot("Look").Dot("Accent"))
+	g.Add(returnErr())
 	if len(keys) > 0 {
 		p.runKeys(g, keys)
 	}
 	if len(logins) > 0 {
 		p.runLogins(g)
+	}
+	if len(keys)+len(logins) > 0 {
+		ours := func(there bool, name string) *jen.Statement {
+			if there {
+				return jen.Id(name)
+			}
+			return jen.Nil()
+		}
+		g.Defer().Qual(pkgStore, "Follow").Call(jen.Id("stores"), ours(len(keys) > 0, "keys"), ours(len(logins) > 0, "sessions")).Call()
 	}
 	for i := range p.API.Schemes {
 		s := &p.API.Schemes[i]
@@ -61,27 +72,57 @@ func (p *printer) runBody(g *jen.Group) {
 	}
 	g.List(jen.Id("handler"), jen.Err()).Op(":=").Id("New").Call(jen.Id("svc"), jen.Id("schemes"))
 	g.Add(returnErr())
+	p.runDocs(g, len(keys) > 0, len(logins) > 0)
 	check := func(name, of string) *jen.Statement {
 		return jen.Qual(pkgServe, "Check").Values(jen.Id("Name").Op(":").Lit(name), jen.Id("Func").Op(":").Id(of).Dot("Check"))
 	}
 	args := []jen.Code{jen.Id("ctx"), jen.Id("cfg")}
 	switch {
 	case len(logins) > 0:
-		args = append(args, jen.Id("logins").Dot("Handler").Call(jen.Id("handler")),
+		p.runAccounts(g, len(keys) > 0)
+		args = append(args, jen.Id("logins").Dot("Handler").Call(jen.Id("accounts").Dot("Handler").Call(jen.Id("root"))),
 			jen.Line().Add(check("store", "stores")), jen.Line().Add(check("providers", "logins")), jen.Line())
 	case len(keys) > 0:
-		args = append(args, jen.Id("handler"), check("store", "stores"))
+		args = append(args, jen.Id("root"), check("store", "stores"))
 	default:
-		args = append(args, jen.Id("handler"))
+		args = append(args, jen.Id("root"))
 	}
 	g.Return(jen.Qual(pkgServe, "Run").Call(args...))
+}
+
+// lookName is a document's title as the name of an application: not too long
+// for a heading.
+func lookName(title string) string {
+	const most = 60
+	if runes := []rune(title); len(runes) > most {
+		title = string(runes[:most-1]) + "…"
+	}
+	return strings.Join(strings.Fields(title), " ")
+}
+
+// runStores prints what opens the stores and keeps them tidy.
+func (p *printer) runStores(g *jen.Group, logins bool) {
+	g.List(jen.Id("stores"), jen.Err()).Op(":=").Qual(pkgStore, "Open").Call(jen.Id("ctx"),
+		jen.Qual(pkgStore, "Config").Values(jen.Id("URL").Op(":").Id("cfg").Dot("Store"), jen.Id("Sessions").Op(":").Id("cfg").Dot("SessionsStore")),
+		jen.Id("drivers").Op("..."))
+	g.Add(returnErr())
+	g.Defer().Id("stores").Dot("Close").Call()
+	g.Defer().Qual(pkgStore, "KeepSwept").Call(jen.Id("stores")).Call()
+}
+
+// of is one of the stores.
+func of(name string) *jen.Statement { return jen.Id("stores").Dot(name).Call() }
+
+// cacheTime is how long what was good is remembered; below zero is no time.
+func cacheTime() *jen.Statement {
+	return jen.Id("max").Call(jen.Id("cfg").Dot("Cache"), jen.Lit(0))
 }
 
 // runKeys prints what verifies API keys.
 func (p *printer) runKeys(g *jen.Group, keys []*model.Scheme) {
 	g.List(jen.Id("keys"), jen.Err()).Op(":=").Qual(pkgAPIKey, "New").Call(jen.Qual(pkgAPIKey, "Config").Values(
-		jen.Line().Id("Store").Op(":").Id("stores").Dot("Keys").Call(),
-		jen.Line().Id("Users").Op(":").Id("stores").Dot("Users").Call(),
+		jen.Line().Id("Store").Op(":").Add(of("Keys")),
+		jen.Line().Id("Users").Op(":").Add(of("Users")),
 		jen.Line().Id("Prefix").Op(":").Id("cfg").Dot("Keys").Dot("Prefix"),
 		jen.Line().Id("Environment").Op(":").Qual(pkgAPIKey, "Environment").Call(jen.Id("cfg").Dot("Environment")),
 		jen.Line().Id("Schemes").Op(":").Index().String().ValuesFunc(func(g *jen.Group) {
@@ -89,6 +130,18 @@ func (p *printer) runKeys(g *jen.Group, keys []*model.Scheme) {
 				g.Lit(s.Name)
 			}
 		}),
+		jen.Line().Id("Scopes").Op(":").Map(jen.String()).Index().String().ValuesFunc(func(g *jen.Group) {
+			for _, s := range keys {
+				g.Line().Lit(s.Name).Op(":").ValuesFunc(func(g *jen.Group) {
+					for _, scope := range p.API.ScopesOf(s) {
+						g.Lit(scope)
+					}
+				})
+			}
+			g.Line()
+		}),
+		jen.Line().Id("Shared").Op(":").Add(of("Limits")),
+		jen.Line().Id("Cache").Op(":").Add(cacheTime()),
 		jen.Line(),
 	))
 	g.Add(returnErr())
@@ -96,7 +149,6 @@ func (p *printer) runKeys(g *jen.Group, keys []*model.Scheme) {
 
 // runLogins prints what signs people in and verifies their sessions.
 func (p *printer) runLogins(g *jen.Group) {
-	of := func(name string) *jen.Statement { return jen.Id("stores").Dot(name).Call() }
 	g.List(jen.Id("ring"), jen.Err()).Op(":=").Qual(pkgSecret, "NewRing").Call(jen.Id("cfg").Dot("Secrets").Op("..."))
 	g.Add(returnErr())
 	g.List(jen.Id("sessions"), jen.Err()).Op(":=").Qual(pkgSession, "New").Call(jen.Qual(pkgSession, "Config").Values(
@@ -108,6 +160,7 @@ func (p *printer) runLogins(g *jen.Group) {
 		jen.Line().Id("Revocations").Op(":").Add(of("Revocations")),
 		jen.Line().Id("Users").Op(":").Add(of("Users")),
 		jen.Line().Id("Ring").Op(":").Id("ring"),
+		jen.Line().Id("Cache").Op(":").Add(cacheTime()),
 		jen.Line(),
 	))
 	g.Add(returnErr())
@@ -122,9 +175,75 @@ func (p *printer) runLogins(g *jen.Group) {
 		jen.Line().Id("Locks").Op(":").Add(of("Locks")),
 		jen.Line().Id("Ring").Op(":").Id("ring"),
 		jen.Line().Id("SignIn").Op(":").Id("cfg").Dot("SignIn"),
+		jen.Line().Id("Look").Op(":").Id("look"),
 		jen.Line(),
 	))
 	g.Add(returnErr())
+}
+
+// runAccounts prints the page where people see their sessions and keys.
+func (p *printer) runAccounts(g *jen.Group, keys bool) {
+	g.List(jen.Id("accounts"), jen.Err()).Op(":=").Qual(pkgAccount, "New").Call(jen.Qual(pkgAccount, "Config").ValuesFunc(func(g *jen.Group) {
+		g.Line().Id("PublicURL").Op(":").Id("cfg").Dot("PublicURL")
+		g.Line().Id("Sessions").Op(":").Id("sessions")
+		if keys {
+			g.Line().Id("Keys").Op(":").Id("keys")
+			if place, path, ok := p.example(); ok {
+				g.Line().Id("Example").Op(":").Qual(pkgAccount, "Example").Values(
+					jen.Id("Place").Op(":").Qual(pkgGate, "Place").Values(placeFields(place)...), jen.Id("Path").Op(":").Lit(path))
+			}
+		}
+		g.Line().Id("Marks").Op(":").Add(of("Marks"))
+		g.Line().Id("Recent").Op(":").Id("cfg").Dot("Sessions").Dot("Recent")
+		g.Line().Id("Look").Op(":").Id("look")
+		g.Line()
+	}))
+	g.Add(returnErr())
+}
+
+// example is a GET that a key alone opens, and that needs nothing else.
+func (p *printer) example() (place model.Place, path string, ok bool) {
+	for _, op := range p.API.Operations {
+		required := slices.ContainsFunc(op.Params, func(p model.Param) bool { return p.Required })
+		if op.Method != "GET" || required || op.Policy.Public || strings.Contains(op.Path, "{") {
+			continue
+		}
+		for _, a := range op.Policy.Alternatives {
+			if len(a) != 1 {
+				continue
+			}
+			if s := p.API.Scheme(a[0].Scheme); s != nil && s.Verifier == model.VerifyAPIKey && len(s.Places) > 0 {
+				return s.Places[0], op.Path, true
+			}
+		}
+	}
+	return model.Place{}, "", false
+}
+
+// runDocs prints what shows the document.
+func (p *printer) runDocs(g *jen.Group, keys, logins bool) {
+	g.Id("root").Op(":=").Id("handler")
+	g.If(jen.Id("cfg").Dot("Docs").Op("||").Id("cfg").Dot("Dev")).Block(
+		jen.List(jen.Id("reference"), jen.Err()).Op(":=").Qual(pkgDocs, "New").Call(jen.Qual(pkgDocs, "Config").ValuesFunc(func(g *jen.Group) {
+			g.Line().Id("Title").Op(":").Lit(p.API.Title)
+			g.Line().Id("Document").Op(":").Id("openAPIDocument")
+			g.Line().Id("BasePath").Op(":").Lit(p.API.BasePath)
+			if keys {
+				g.Line().Id("KeyPrefix").Op(":").Id("cfg").Dot("Keys").Dot("Prefix")
+			}
+			if logins {
+				g.Line().Id("Login").Op(":").Lit(model.AuthPrefix + "/login")
+				g.Line().Id("Account").Op(":").Lit(model.AuthPrefix + "/account")
+			}
+			g.Line().Id("Look").Op(":").Id("look")
+			g.Line()
+		})),
+		returnErr(),
+		jen.Comment("// In development an operation of the document at the same path goes before."),
+		jen.If(jen.List(jen.Id("shown"), jen.Err()).Op(":=").Id("reference").Dot("Handler").Call(jen.Id("handler")), jen.Err().Op("==").Nil()).Block(
+			jen.Id("root").Op("=").Id("shown"),
+		).Else().If(jen.Id("cfg").Dot("Docs")).Block(jen.Return(jen.Err())),
+	)
 }
 
 // verifier is the authenticator of s where the application passes none.

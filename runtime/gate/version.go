@@ -5,4 +5,5 @@ package gate
 const (
 	IsAtLeastVersion0_1 = true
 	IsAtLeastVersion0_2 = true // logins: packages login and session, and the checks of package serve
+	IsAtLeastVersion0_3 = true // stores in two places, caches, packages account, docs and page
 )

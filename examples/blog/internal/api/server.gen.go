@@ -4,15 +4,19 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 
+	"github.com/gatewright/gatewright/runtime/account"
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/codec"
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/docs"
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/login"
+	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/problem"
 	"github.com/gatewright/gatewright/runtime/route"
 	"github.com/gatewright/gatewright/runtime/schema"
@@ -78,18 +82,28 @@ func Run(ctx context.Context, cfg config.Config, svc Service, drivers ...store.D
 
 // RunWith is Run with authenticators of the application's own for the schemes that are not nil in schemes.
 func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Schemes, drivers ...store.Driver) error {
-	stores, err := store.Open(ctx, cfg.Store, drivers...)
+	stores, err := store.Open(ctx, store.Config{URL: cfg.Store, Sessions: cfg.SessionsStore}, drivers...)
 	if err != nil {
 		return err
 	}
 	defer stores.Close()
 	defer store.KeepSwept(stores)()
+	look, err := page.NewLook(cmp.Or(cfg.Look.Name, "Blog"), cfg.Look.Logo, cfg.Look.Accent)
+	if err != nil {
+		return err
+	}
 	keys, err := apikey.New(apikey.Config{
 		Store:       stores.Keys(),
 		Users:       stores.Users(),
 		Prefix:      cfg.Keys.Prefix,
 		Environment: apikey.Environment(cfg.Environment),
 		Schemes:     []string{"apiKey", "basic"},
+		Scopes: map[string][]string{
+			"apiKey": {"comments:write", "posts:edit", "posts:write"},
+			"basic":  {"comments:write", "posts:edit", "posts:write"},
+		},
+		Shared: stores.Limits(),
+		Cache:  max(cfg.Cache, 0),
 	})
 	if err != nil {
 		return err
@@ -107,6 +121,7 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		Revocations: stores.Revocations(),
 		Users:       stores.Users(),
 		Ring:        ring,
+		Cache:       max(cfg.Cache, 0),
 	})
 	if err != nil {
 		return err
@@ -122,10 +137,12 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		Locks:     stores.Locks(),
 		Ring:      ring,
 		SignIn:    cfg.SignIn,
+		Look:      look,
 	})
 	if err != nil {
 		return err
 	}
+	defer store.Follow(stores, keys, sessions)()
 	if schemes.Login == nil {
 		schemes.Login = logins.Scheme("login")
 	}
@@ -147,7 +164,39 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	if err != nil {
 		return err
 	}
-	return serve.Run(ctx, cfg, logins.Handler(handler),
+	root := handler
+	if cfg.Docs || cfg.Dev {
+		reference, err := docs.New(docs.Config{
+			Title:     "Blog",
+			Document:  openAPIDocument,
+			BasePath:  "",
+			KeyPrefix: cfg.Keys.Prefix,
+			Login:     "/auth/login",
+			Account:   "/auth/account",
+			Look:      look,
+		})
+		if err != nil {
+			return err
+		}
+		// In development an operation of the document at the same path goes before.
+		if shown, err := reference.Handler(handler); err == nil {
+			root = shown
+		} else if cfg.Docs {
+			return err
+		}
+	}
+	accounts, err := account.New(account.Config{
+		PublicURL: cfg.PublicURL,
+		Sessions:  sessions,
+		Keys:      keys,
+		Marks:     stores.Marks(),
+		Recent:    cfg.Sessions.Recent,
+		Look:      look,
+	})
+	if err != nil {
+		return err
+	}
+	return serve.Run(ctx, cfg, logins.Handler(accounts.Handler(root)),
 		serve.Check{Name: "store", Func: stores.Check},
 		serve.Check{Name: "providers", Func: logins.Check},
 	)
