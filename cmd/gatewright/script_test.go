@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
+			"idof":  idOf,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
@@ -72,4 +73,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// idOf sets ID to the first word of the line of the last output that has a
+// certain text: idof laptop.
+func idOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: idof TEXT")
+	}
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if fields := strings.Fields(line); strings.Contains(line, args[0]) && len(fields) > 0 {
+			ts.Setenv("ID", fields[0])
+			return
+		}
+	}
+	ts.Fatalf("no line of the output has %q", args[0])
 }
