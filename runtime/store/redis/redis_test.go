@@ -590,6 +590,32 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
+// TestDeleteMany: more sessions than one script looks at all end, and a match of
+// nothing in particular ends none.
+func TestDeleteMany(t *testing.T) {
+	server := testenv.Redis(t)
+	s := open(t, server.URL())
+	const many = 1700
+	for range many {
+		if err := s.Sessions().Create(t.Context(), someSession("usr_a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range []session.Match{{}, {Except: session.ID{1}}} {
+		if n, err := s.Sessions().Delete(t.Context(), m); n != 0 || err == nil {
+			t.Errorf("Delete(%+v) = %d, %v, want an error", m, n, err)
+		}
+	}
+	for _, want := range []int{many, 0} {
+		if n, err := s.Sessions().Delete(t.Context(), session.Match{User: "usr_a"}); n != want || err != nil {
+			t.Errorf("Delete() = %d, %v, want %d", n, err, want)
+		}
+	}
+	if names := keys(t, raw(t, server), "*session*"); len(names) != 0 {
+		t.Errorf("without sessions there are %d keys", len(names))
+	}
+}
+
 // TestSweepIsBounded: a call leaves what is more than it may take for the next.
 func TestSweepIsBounded(t *testing.T) {
 	server := testenv.Redis(t)

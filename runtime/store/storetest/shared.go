@@ -19,6 +19,18 @@ func later() time.Time { return time.Now().Add(time.Hour) }
 // before is a time that has passed.
 func before() time.Time { return time.Now().Add(-time.Hour) }
 
+// soon is a time that passes while a test waits for it with passes.
+func soon() time.Time { return time.Now().Add(50 * time.Millisecond) }
+
+// passes waits for those of times that are soon.
+func passes(times ...time.Time) {
+	for _, at := range times {
+		if d := time.Until(at); d < time.Second {
+			time.Sleep(d + 5*time.Millisecond)
+		}
+	}
+}
+
 // mark calls Mark.
 func mark(t *testing.T, s store.Shared, key session.Key, until time.Time) bool {
 	t.Helper()
@@ -75,10 +87,11 @@ func testMarks(t *testing.T, open SharedOpener) {
 		}
 	}
 	// A mark is kept to the latest of its times.
-	for name, until := range map[string][2]time.Time{"shorter": {later(), before()}, "longer": {before(), later()}} {
+	for name, until := range map[string][2]time.Time{"passed": {later(), before()}, "shorter": {later(), soon()}, "longer": {before(), later()}} {
 		key := session.KeyOf("kept", name)
 		mark(t, one, key, until[0])
 		mark(t, two, key, until[1])
+		passes(until[1])
 		mustDo(t, one.Sweep(t.Context(), time.Now()))
 		if mark(t, two, key, later()) {
 			t.Errorf("Mark() of a key that was marked again for a %s time = true after Sweep, want false", name)
@@ -153,13 +166,16 @@ func testLocks(t *testing.T, open SharedOpener) {
 // testLockAgain: the holder takes its lock again, to hold it longer and never shorter.
 func testLockAgain(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
-	for name, until := range map[string][2]time.Time{"longer": {before(), later()}, "shorter": {later(), before()}, "the same": {later(), later()}} {
+	for name, until := range map[string][2]time.Time{
+		"longer": {before(), later()}, "long": {soon(), later()}, "shorter": {later(), soon()}, "passed": {later(), before()}, "the same": {later(), later()},
+	} {
 		key := session.KeyOf("again", name)
 		for _, u := range until {
 			if !lock(t, one, key, "ann", u) {
 				t.Errorf("Lock() by its holder, %s = false, want true", name)
 			}
 		}
+		passes(until[0], until[1])
 		mustDo(t, two.Sweep(t.Context(), time.Now()))
 		if lock(t, two, key, "bob", later()) {
 			t.Errorf("Lock() of what another holds, taken again for a %s time = true, want false", name)
@@ -293,10 +309,13 @@ func testRevocations(t *testing.T, open SharedOpener) {
 func testRevocationsKept(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	at := instant()
-	for name, until := range map[string][2]time.Time{"shorter": {later(), before()}, "longer": {before(), later()}} {
+	for name, until := range map[string][2]time.Time{
+		"passed": {later(), before()}, "shorter": {later(), soon()}, "longer": {before(), later()}, "long": {soon(), later()},
+	} {
 		key := session.KeyOf("kept", name)
 		revoke(t, s, key, at, until[0])
 		revoke(t, s, key, at, until[1])
+		passes(until[0], until[1])
 		mustDo(t, s.Sweep(t.Context(), time.Now()))
 		revoked(t, s, at, key)
 	}
@@ -339,6 +358,10 @@ func testSweep(t *testing.T, open SharedOpener) {
 	kept, touched := ending(time.Hour, 2*time.Hour), ending(-time.Minute, time.Hour)
 	touched.Idle = now.Add(time.Minute)
 	mustDo(t, two.Sessions().Touch(t.Context(), touched.ID, touched.Used, touched.Idle))
+	late := ending(-time.Minute, -time.Second)
+	late.Idle = now.Add(time.Hour)
+	mustDo(t, two.Sessions().Touch(t.Context(), late.ID, late.Used, late.Idle))
+	gone["used to the last"] = late
 
 	// Yesterday nothing had ended.
 	mustDo(t, two.Sweep(t.Context(), now.Add(-24*time.Hour)))
