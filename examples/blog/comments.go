@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/gatewright/gatewright/examples/blog/internal/api"
@@ -26,9 +25,9 @@ func (c comment) public() api.Comment {
 // comments returns those of a post, the oldest first.
 func (p *posts) comments(ctx context.Context, post string) ([]comment, error) {
 	rows, err := p.db.QueryContext(ctx, `select id, post, text, author, author_name, written
-		from comments where post = ? order by written, id limit 500`, post)
+		from comments where post = $1 order by written, id limit 500`, post)
 	if err != nil {
-		return nil, fmt.Errorf("blog: comments: %w", err)
+		return nil, silent("comments", err)
 	}
 	defer rows.Close()
 	var out []comment
@@ -36,20 +35,23 @@ func (p *posts) comments(ctx context.Context, post string) ([]comment, error) {
 		var c comment
 		var written int64
 		if err := rows.Scan(&c.ID, &c.Post, &c.Text, &c.Author, &c.AuthorName, &written); err != nil {
-			return nil, fmt.Errorf("blog: comments: %w", err)
+			return nil, silent("comments", err)
 		}
 		c.Written = time.UnixMilli(written).UTC()
 		out = append(out, c)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, silent("comments", err)
+	}
+	return out, nil
 }
 
 // comment adds c.
 func (p *posts) comment(ctx context.Context, c comment) error {
-	_, err := p.db.ExecContext(ctx, `insert into comments values (?, ?, ?, ?, ?, ?)`,
+	_, err := p.db.ExecContext(ctx, `insert into comments values ($1, $2, $3, $4, $5, $6)`,
 		c.ID, c.Post, c.Text, c.Author, c.AuthorName, c.Written.UnixMilli())
 	if err != nil {
-		return fmt.Errorf("blog: comment: %w", err)
+		return silent("comment", err)
 	}
 	return nil
 }

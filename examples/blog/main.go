@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log"
 	"os"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/gatewright/gatewright/examples/blog/internal/api"
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/store/postgres"
+	"github.com/gatewright/gatewright/runtime/store/redis"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
 )
 
@@ -23,7 +26,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err) // names every setting that is missing or wrong
 	}
-	posts, err := openPosts(ctx, "blog.db")
+	posts, err := openPosts(ctx, cmp.Or(os.Getenv("BLOG_POSTS"), "blog.db"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -33,7 +36,7 @@ func main() {
 		log.Fatal(err)
 	}
 	cfg.Files = front
-	if err := api.Run(ctx, cfg, &service{posts: posts, policy: policy}, sqlite.Driver); err != nil {
+	if err := api.Run(ctx, cfg, &service{posts: posts, policy: policy}, sqlite.Driver, postgres.Driver, redis.Driver); err != nil {
 		log.Fatal(err)
 	}
 }
