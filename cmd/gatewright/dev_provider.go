@@ -25,10 +25,14 @@ const (
 )
 
 // loginSchemes returns the schemes that a login meets, and all scopes that the
-// document knows or asks for with them.
+// document knows or asks for with them, or with keys: people make keys of their
+// own.
 func loginSchemes(api *model.API) (names, scopes []string) {
 	for _, s := range api.LoginSchemes() {
 		names = append(names, s.Name)
+		scopes = append(scopes, api.ScopesOf(s)...)
+	}
+	for _, s := range api.KeySchemes() {
 		scopes = append(scopes, api.ScopesOf(s)...)
 	}
 	slices.Sort(scopes)
@@ -139,5 +143,5 @@ func (d *developer) introduceUsers(api *model.API) {
 	if names, _ := loginSchemes(api); len(names) == 0 {
 		return
 	}
-	fmt.Fprintf(d.stdout, "\nSign in on %s%s/login: pick a user, there is no password.\nWho is signed in: %s\n", d.url(), model.AuthPrefix, d.provider.Issuer())
+	fmt.Fprintf(d.stdout, "\nSign in on %[1]s%[2]s/login: pick a user, there is no password.\nTheir sessions and keys: %[1]s%[2]s/account\nWho is signed in: %[3]s\n", d.url(), model.AuthPrefix, d.provider.Issuer())
 }

@@ -44,7 +44,7 @@ func TestDevUsers(t *testing.T) {
 	}
 	got := devUsers(generator.Settings{}, scopes)
 	want := []devidp.User{
-		{Name: "writer", Email: "writer@example.test", Scopes: []string{"edit", "posts:read", "posts:write"}},
+		{Name: "writer", Email: "writer@example.test", Scopes: []string{"edit", "keys:only", "keys:other", "posts:read", "posts:write"}},
 		{Name: "reader", Email: "reader@example.test"},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -2,6 +2,7 @@ package login
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/gatewright/gatewright/runtime/provider"
@@ -127,5 +128,30 @@ func TestProfile(t *testing.T) {
 		if got := profile(c.claims); got.Name != c.name || got.Email != c.email {
 			t.Errorf("%s: profile() = %+v, want %q, %q", name, got, c.name, c.email)
 		}
+	}
+}
+
+// TestScopesEveryone: whoever signs in holds them, whatever else a claim or the
+// provider says.
+func TestScopesEveryone(t *testing.T) {
+	schemes := []Scheme{{Name: "mapped"}, {Name: "granted"}, {Name: "other"}}
+	bindings := map[string]provider.Binding{
+		"mapped":  {ScopesClaim: "groups", ScopesMap: map[string][]string{"staff": {"posts:write"}}, ScopesEveryone: []string{"comments:write", "posts:write"}},
+		"granted": {ScopesEveryone: []string{"comments:write"}},
+	}
+	for name, c := range map[string]struct {
+		groups []any
+		want   map[string][]string
+	}{
+		"staff":  {[]any{"staff"}, map[string][]string{"mapped": {"posts:write", "comments:write"}, "granted": {"openid", "comments:write"}, "other": {"openid"}}},
+		"nobody": {nil, map[string][]string{"mapped": {"comments:write", "posts:write"}, "granted": {"openid", "comments:write"}, "other": {"openid"}}},
+	} {
+		got := held(schemes, bindings, map[string]any{"groups": c.groups}, []string{"openid"})
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: held() = %v, want %v", name, got, c.want)
+		}
+	}
+	if got := flat(map[string][]string{"a": {"y", "x"}, "b": {"x", "z"}, "c": nil}); !slices.Equal(got, []string{"x", "y", "z"}) {
+		t.Errorf("flat() = %q", got)
 	}
 }
