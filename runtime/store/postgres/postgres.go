@@ -228,8 +228,8 @@ func exec(ctx context.Context, in execer, query string, args ...any) (int64, err
 	return tag.RowsAffected(), nil
 }
 
-// checkArgs refuses text that PostgreSQL cannot hold. By itself the library
-// would leave out NUL bytes in some of its modes.
+// checkArgs refuses text that PostgreSQL cannot hold, before it is sent: within
+// a statement of simple_protocol a NUL byte would end the message.
 func checkArgs(args []any) error {
 	for _, a := range args {
 		ok := true

@@ -52,6 +52,7 @@ func TestPostgres(t *testing.T) {
 
 		"other record": testOtherRecord,
 		"damaged":      testDamaged,
+		"text":         testText,
 		"long text":    testLongText,
 		"lock clock":   testLockClock,
 		"sweep":        testSweep,

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,29 @@ UPDATE gatewright_keys SET schemes = '{NULL}'; UPDATE gatewright_sessions SET sc
 		_, err := s.Sessions().Load(t.Context(), signedIn.ID)
 		return err
 	})
+}
+
+// testText: what PostgreSQL cannot hold is refused in all modes, wherever it is.
+func testText(t *testing.T, server *testenv.PostgresServer) {
+	url := database(t, server)
+	for _, mode := range []string{"cache_statement", "exec", "simple_protocol"} {
+		s := mustOpen(t, url+"&default_query_exec_mode="+mode)
+		owner := someUser(t, s, "ann")
+		for _, text := range []string{"a\x00b", "\xff"} {
+			label, client, scope := key("0123456789abc"), key("0123456789abc"), key("0123456789abc")
+			label.Label, client.Owner.Client, scope.Scopes = text, text, []string{"a", text}
+			for what, err := range map[string]error{
+				"label":  s.Keys().Create(t.Context(), label),
+				"client": s.Keys().Create(t.Context(), client),
+				"scope":  s.Keys().Create(t.Context(), scope),
+				"scopes": s.Users().SetScopes(t.Context(), owner.ID, []string{text}),
+			} {
+				if err == nil || !strings.Contains(err.Error(), "not text in UTF-8") {
+					t.Errorf("%s: a call with the %s %q = %v, want it refused", mode, what, text, err)
+				}
+			}
+		}
+	}
 }
 
 // testLongText: what a provider says may be longer than an index of a tree takes.

@@ -94,6 +94,7 @@ func TestParse(t *testing.T) {
 		{"postgres://u:p@127.8.9.1/d", false, ""},
 		{"postgres://u:p@[::1]/d", false, ""},
 		{"postgres:///d?host=/run/postgresql&user=u", false, ""},
+		{"postgres:///d?host=/run/postgresql&user=u&sslmode=disable", false, ""},
 		{"postgres://u:p@localhost/d?sslmode=verify-full", true, ""},
 	} {
 		t.Run(c.url, func(t *testing.T) {
@@ -142,9 +143,19 @@ func TestParseDefaults(t *testing.T) {
 	for written, want := range map[string]string{
 		"plain": "plain", "a:b": "a:b", "a%40b%2Fc%25": "a@b/c%", "a?b#c=d&e": "a?b#c=d&e", "a+b": "a+b", "": "",
 	} {
-		for _, u := range []string{"postgres://ann:" + written + "@db.example/d", "postgres://ann@db.example/d?password=" + url.QueryEscape(want)} {
-			if cfg, err := postgres.Parse(t.Context(), strings.ReplaceAll(u, "password=a%2Bb", "password=a+b")); err != nil || cfg.ConnConfig.Password != want || cfg.ConnConfig.User != "ann" || cfg.ConnConfig.Host != "db.example" || cfg.ConnConfig.Database != "d" {
-				t.Errorf("parse(%q) = %+v, %v, want the password %q", u, cfg, err, want)
+		query := strings.ReplaceAll(url.QueryEscape(want), "+", "%20")
+		for _, u := range []string{"postgres://ann:" + written + "@db.example/d", "postgres://ann@db.example/d?password=" + query, "postgres://ann@db.example/d?pass%77ord=" + query} {
+			cfg, err := postgres.Parse(t.Context(), u)
+			if err != nil {
+				t.Fatalf("parse(%q) = %v", u, err)
+			}
+			c := cfg.ConnConfig
+			if c.Password != want || c.User != "ann" || c.Host != "db.example" || c.Database != "d" {
+				t.Errorf("parse(%q) = %+v, want the password %q", u, c, want)
+			}
+			// Nor does anything that may be printed have it.
+			if text := c.ConnString(); text != "postgres://ann@db.example/d?sslmode=verify-full" {
+				t.Errorf("parse(%q) keeps %q", u, text)
 			}
 		}
 	}
