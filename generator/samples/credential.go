@@ -42,11 +42,15 @@ type names struct {
 	long map[string][]string // scheme -> its variables where it is not
 }
 
+// KeyVariable is the variable in which programs look for a key of the server
+// whose document has that title, such as BLOG_API_KEY.
+func KeyVariable(title string) string { return baseName(title) + "_API_KEY" }
+
 // nameAll names the variables of each scheme. Two schemes share one only where
 // the same credential serves both, as a key of this server does.
 func nameAll(api *model.API) names {
 	n := names{base: baseName(api.Title), of: map[string][]string{}, long: map[string][]string{}}
-	taken := map[string]bool{n.base + "_URL": true, n.base + "_API_KEY": true}
+	taken := map[string]bool{n.base + "_URL": true, KeyVariable(api.Title): true}
 	tokens, users := 0, 0
 	for i := range api.Schemes {
 		switch kindOf(&api.Schemes[i]) {
@@ -63,7 +67,7 @@ func nameAll(api *model.API) names {
 		switch kindOf(s) {
 		case keyKind:
 			ends = []string{"_API_KEY"}
-			n.of[s.Name] = []string{n.base + "_API_KEY"}
+			n.of[s.Name] = []string{KeyVariable(api.Title)}
 		case ownKeyKind:
 			ends = []string{"_KEY"}
 		case tokenKind:

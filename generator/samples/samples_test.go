@@ -464,6 +464,43 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestOddNames: names of headers and cookies may hold what shells and other
+// languages read as more than text.
+func TestOddNames(t *testing.T) {
+	api := read(t, `
+openapi: 3.1.0
+info: {title: Odd, version: '1'}
+paths:
+  /x:
+    get:
+      security: [{a: [], b: []}]
+      parameters:
+        - {name: "X-'$HOME#`+"`id`"+`", in: header, required: true, example: "'$HOME`+"`id`"+`\"", schema: {type: string}}
+        - {name: "c'$HOME`+"`id`"+`", in: cookie, required: true, example: "v", schema: {type: string}}
+      responses: {'200': {description: ok}}
+components:
+  securitySchemes:
+    a: {type: apiKey, in: header, name: "K-'$HOME`+"`id`"+`"}
+    b: {type: apiKey, in: cookie, name: "k'$HOME`+"`id`"+`", x-gatewright: {kind: apikey}}`)
+	ca := testenv.NewCA(t)
+	at, took := listen(t, ca, nil)
+	for _, s := range samples.New(api, "").Of(&api.Operations[0]).Samples {
+		out, code := run(t, ca, s, []string{"ODD_URL=" + at, "ODD_A_API_KEY=gw_test_1", "ODD_B_API_KEY=gw_test_2"})
+		got := took()
+		if code != 0 || len(got) != 1 {
+			t.Errorf("%s: exit code %d, %d requests\n%s\n%s", s.Label, code, len(got), out, s.Source)
+			continue
+		}
+		for name, want := range map[string]string{
+			"X-'$HOME#`id`": "'$HOME`id`\"", "K-'$HOME`id`": "gw_test_1", "Cookie": "c'$HOME`id`=v; k'$HOME`id`=gw_test_2",
+		} {
+			if is := got[0].header.Get(name); is != want {
+				t.Errorf("%s: %s is %q, want %q", s.Label, name, is, want)
+			}
+		}
+	}
+}
+
 // TestGoIsFormatted: the Go program is as gofmt leaves it.
 func TestGoIsFormatted(t *testing.T) {
 	api := read(t, places)
