@@ -532,6 +532,10 @@ func TestDamagedRecords(t *testing.T) {
 		mustDo(t, client, "HSET", hash, "scopes", scopes)
 		bad("with the scopes " + scopes)
 	}
+	mustDo(t, client, "HSET", hash, "id", "x")
+	if got, err := s.Sessions().List(t.Context(), "usr_a", 10); err == nil {
+		t.Errorf("List() with a session without an id = %+v, want an error", got)
+	}
 	mustDo(t, client, "DEL", hash)
 	mustDo(t, client, "SET", hash, "text")
 	bad("of another type")

@@ -22,6 +22,12 @@ func before() time.Time { return time.Now().Add(-time.Hour) }
 // soon is a time that passes while a test waits for it with passes.
 func soon() time.Time { return time.Now().Add(50 * time.Millisecond) }
 
+// latest are two times for which one thing is remembered, of which the later
+// counts.
+var latest = map[string][2]func() time.Time{
+	"longer": {before, later}, "long": {soon, later}, "the same": {later, later}, "shorter": {later, soon}, "passed": {later, before},
+}
+
 // passes waits for those of times that are soon.
 func passes(times ...time.Time) {
 	for _, at := range times {
@@ -87,14 +93,19 @@ func testMarks(t *testing.T, open SharedOpener) {
 		}
 	}
 	// A mark is kept to the latest of its times.
-	for name, until := range map[string][2]time.Time{"passed": {later(), before()}, "shorter": {later(), soon()}, "longer": {before(), later()}} {
+	for name, until := range latest {
 		key := session.KeyOf("kept", name)
-		mark(t, one, key, until[0])
-		mark(t, two, key, until[1])
-		passes(until[1])
+		first, second := until[0](), until[1]()
+		if !mark(t, one, key, first) {
+			t.Errorf("Mark() of a new key, %s = false, want true", name)
+		}
+		if mark(t, two, key, second) && first.After(second) {
+			t.Errorf("Mark() of a marked key, %s = true, want false", name)
+		}
+		passes(first, second)
 		mustDo(t, one.Sweep(t.Context(), time.Now()))
 		if mark(t, two, key, later()) {
-			t.Errorf("Mark() of a key that was marked again for a %s time = true after Sweep, want false", name)
+			t.Errorf("Mark() of a key that was marked again, %s = true after Sweep, want false", name)
 		}
 	}
 }
@@ -166,19 +177,18 @@ func testLocks(t *testing.T, open SharedOpener) {
 // testLockAgain: the holder takes its lock again, to hold it longer and never shorter.
 func testLockAgain(t *testing.T, open SharedOpener) {
 	one, two := pair(t, open)
-	for name, until := range map[string][2]time.Time{
-		"longer": {before(), later()}, "long": {soon(), later()}, "shorter": {later(), soon()}, "passed": {later(), before()}, "the same": {later(), later()},
-	} {
+	for name, until := range latest {
 		key := session.KeyOf("again", name)
-		for _, u := range until {
+		first, second := until[0](), until[1]()
+		for _, u := range []time.Time{first, second} {
 			if !lock(t, one, key, "ann", u) {
 				t.Errorf("Lock() by its holder, %s = false, want true", name)
 			}
 		}
-		passes(until[0], until[1])
+		passes(first, second)
 		mustDo(t, two.Sweep(t.Context(), time.Now()))
 		if lock(t, two, key, "bob", later()) {
-			t.Errorf("Lock() of what another holds, taken again for a %s time = true, want false", name)
+			t.Errorf("Lock() of what another holds, taken again, %s = true, want false", name)
 		}
 	}
 }
@@ -309,13 +319,12 @@ func testRevocations(t *testing.T, open SharedOpener) {
 func testRevocationsKept(t *testing.T, open SharedOpener) {
 	s := fresh(t, open)
 	at := instant()
-	for name, until := range map[string][2]time.Time{
-		"passed": {later(), before()}, "shorter": {later(), soon()}, "longer": {before(), later()}, "long": {soon(), later()},
-	} {
+	for name, until := range latest {
 		key := session.KeyOf("kept", name)
-		revoke(t, s, key, at, until[0])
-		revoke(t, s, key, at, until[1])
-		passes(until[0], until[1])
+		first, second := until[0](), until[1]()
+		revoke(t, s, key, at, first)
+		revoke(t, s, key, at, second)
+		passes(first, second)
 		mustDo(t, s.Sweep(t.Context(), time.Now()))
 		revoked(t, s, at, key)
 	}
