@@ -7,6 +7,7 @@ import (
 	"github.com/dave/jennifer/jen"
 
 	"github.com/gatewright/gatewright/generator/model"
+	"github.com/gatewright/gatewright/generator/samples"
 )
 
 // run prints Run and RunWith: what stands between the configuration and the
@@ -188,6 +189,7 @@ func (p *printer) runAccounts(g *jen.Group, keys bool) {
 		g.Line().Id("Sessions").Op(":").Id("sessions")
 		if keys {
 			g.Line().Id("Keys").Op(":").Id("keys")
+			g.Line().Id("KeyVariable").Op(":").Lit(samples.KeyVariable(p.API.Title))
 			if place, path, ok := p.example(); ok {
 				g.Line().Id("Example").Op(":").Qual(pkgAccount, "Example").Values(
 					jen.Id("Place").Op(":").Qual(pkgGate, "Place").Values(placeFields(place)...), jen.Id("Path").Op(":").Lit(path))

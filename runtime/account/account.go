@@ -24,6 +24,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +50,9 @@ type Config struct {
 	// Recent is how long after a login a person may see and change their
 	// keys. Default: 15 minutes.
 	Recent time.Duration
+	// KeyVariable is the variable of the environment in which programs look
+	// for a key, as code samples of the API do. Default API_KEY
+	KeyVariable string
 	// Example is how a program calls the API with a key: it is shown with a
 	// new one. Its zero value: not shown.
 	Example Example
@@ -63,6 +67,9 @@ type Example struct {
 	Path  string     // of the operation, such as /posts
 }
 
+// variableForm matches what every shell takes for a variable.
+var variableForm = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+
 // An Account answers at the paths of the account page and of people's own
 // keys. Its methods may be called concurrently.
 type Account struct {
@@ -73,6 +80,7 @@ type Account struct {
 // is wrong with cfg.
 func New(cfg Config) (*Account, error) {
 	cfg.Prefix = cmp.Or(cfg.Prefix, "/auth")
+	cfg.KeyVariable = cmp.Or(cfg.KeyVariable, "API_KEY")
 	cfg.Recent = cmp.Or(cfg.Recent, 15*time.Minute)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -89,6 +97,9 @@ func New(cfg Config) (*Account, error) {
 	}
 	if cfg.Marks == nil {
 		errs = append(errs, errors.New("account: marks missing"))
+	}
+	if !variableForm.MatchString(cfg.KeyVariable) {
+		errs = append(errs, fmt.Errorf("account: %q is no name of a variable", cfg.KeyVariable))
 	}
 	if cfg.Recent < 0 {
 		errs = append(errs, errors.New("account: a login cannot be recent for less than no time"))

@@ -331,7 +331,7 @@ type madeView struct {
 func (a *Account) renderMade(w http.ResponseWriter, r *http.Request, m made) {
 	v := madeView{
 		Prefix: a.cfg.Prefix, Label: m.rec.Label, Key: m.key.Reveal(), Expires: m.rec.Expires, Scopes: m.rec.Scopes,
-		Here: string(a.cfg.Keys.Environment()), Store: "read -rs " + keyVariable + " && export " + keyVariable,
+		Here: string(a.cfg.Keys.Environment()), Store: "read -rs " + a.cfg.KeyVariable + " && export " + a.cfg.KeyVariable,
 	}
 	if m.rec.Environment != a.cfg.Keys.Environment() {
 		v.Foreign = string(m.rec.Environment)
@@ -340,22 +340,19 @@ func (a *Account) renderMade(w http.ResponseWriter, r *http.Request, m made) {
 		v.Old, v.OldUntil, v.OldOver = a.cfg.Keys.Hint(m.old), m.oldUntil, !m.oldUntil.After(a.now())
 	}
 	if a.cfg.Example != (Example{}) {
-		v.Call = curlLine(a.cfg.Example.Place, a.cfg.PublicURL+a.cfg.Example.Path)
+		v.Call = curlLine(a.cfg.KeyVariable, a.cfg.Example.Place, a.cfg.PublicURL+a.cfg.Example.Path)
 	}
 	a.write(w, r, http.StatusOK, "Your new key", "made.html", v)
 }
 
-// keyVariable is the variable of the environment that programs read a key from.
-const keyVariable = "API_KEY"
-
-// curlLine calls url with the key in the environment. The key goes through a
+// curlLine calls url with the key that the environment holds in variable. The key goes through a
 // pipe: what stands among a program's arguments all users of a machine can read.
-func curlLine(at gate.Place, url string) string {
+func curlLine(variable string, at gate.Place, url string) string {
 	header := func(text string) string {
-		return "printf " + quote(text+`\n`) + ` "$` + keyVariable + `" | curl -H @- ` + quote(url)
+		return "printf " + quote(text+`\n`) + ` "$` + variable + `" | curl -H @- ` + quote(url)
 	}
 	settings := func(text string) string {
-		return "printf " + quote(text+`\n`) + ` "$` + keyVariable + `" | curl -K - ` + quote(url)
+		return "printf " + quote(text+`\n`) + ` "$` + variable + `" | curl -K - ` + quote(url)
 	}
 	percent := func(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 	switch {

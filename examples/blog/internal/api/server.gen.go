@@ -27,7 +27,7 @@ import (
 )
 
 // A version of the runtime that lacks something this file needs does not compile with it.
-const _ = gate.IsAtLeastVersion0_2
+const _ = gate.IsAtLeastVersion0_3
 
 // requestSchemas is the JSON Schema document that requests are checked against.
 const requestSchemas = "" +
@@ -186,12 +186,13 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		}
 	}
 	accounts, err := account.New(account.Config{
-		PublicURL: cfg.PublicURL,
-		Sessions:  sessions,
-		Keys:      keys,
-		Marks:     stores.Marks(),
-		Recent:    cfg.Sessions.Recent,
-		Look:      look,
+		PublicURL:   cfg.PublicURL,
+		Sessions:    sessions,
+		Keys:        keys,
+		KeyVariable: "BLOG_API_KEY",
+		Marks:       stores.Marks(),
+		Recent:      cfg.Sessions.Recent,
+		Look:        look,
 	})
 	if err != nil {
 		return err
