@@ -16,6 +16,14 @@ func CountHashes(k *Keys) *int {
 	return n
 }
 
+// CountComparisons makes k count how often it compares hashes.
+func CountComparisons(k *Keys) *int {
+	n := new(int)
+	same := k.same
+	k.same = func(a, b [32]byte) bool { *n++; return same(a, b) }
+	return n
+}
+
 // Parse gives what parse gives.
 func Parse(prefix, text string) (env Environment, id string, ok bool) {
 	p, err := parse(prefix, text)

@@ -59,6 +59,7 @@ type Keys struct {
 	// id takes the work of a known one. No key has this hash.
 	nobody [32]byte
 	hash   func([]byte) [32]byte
+	same   func(a, b [32]byte) bool
 	good   *cache.Cache[string, known] // by id; of keys that were good
 }
 
@@ -103,6 +104,7 @@ func New(cfg Config) (*Keys, error) {
 		good:    cache.New[string, known](cfg.Cache, knownKeys, cfg.Now),
 		touched: newBuckets[string](1, time.Minute, 65536, cfg.Now),
 		hash:    sha256.Sum256,
+		same:    same,
 	}
 	k.limit = newLimiter(cfg.Limits, cfg.Shared, k.logger, cfg.Now)
 	_, _ = rand.Read(k.nobody[:]) // never fails: crypto/rand ends the program instead
