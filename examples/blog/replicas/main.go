@@ -38,6 +38,7 @@ func main() {
 	if err := run(ctx, o, os.Stdout); err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)
 	}
+	fmt.Println("Stopped.")
 }
 
 // run runs everything until ctx is done.
@@ -53,8 +54,10 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	defer serverLog.Close()
 	fmt.Fprintln(out, "Building the blog, starting PostgreSQL and Redis…")
-	if o.program, err = build(ctx, dir); err != nil {
-		return err
+	if o.program == "" {
+		if o.program, err = build(ctx, dir); err != nil {
+			return err
+		}
 	}
 	for _, s := range []struct {
 		url   *string
@@ -82,7 +85,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	c.introduce(out, key)
 	<-ctx.Done()
-	fmt.Fprintln(out, "\nstopping")
+	fmt.Fprintln(out, "\nStopping…")
 	return nil
 }
 
