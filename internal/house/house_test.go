@@ -71,7 +71,7 @@ func TestArrows(t *testing.T) {
 		module + "/generator/emit":         {"generator", "cmd/gatewright"},
 		module + "/generator/types":        {"generator"},
 		module + "/generator/bundle":       {"generator"},
-		module + "/internal/devidp":        {"cmd/gatewright"},
+		module + "/internal/devidp":        {"cmd/gatewright", "examples/blog/replicas"},
 		"github.com/zitadel/oidc":          {"internal/devidp"},
 		"github.com/fsnotify/fsnotify":     {"cmd/gatewright"},
 		module + "/internal/testenv":       {"internal/testenv/browser"},

@@ -180,6 +180,9 @@ func (s setting) written(d *draft) (want string, tags []string) {
 	case *string:
 		return "text", []string{"!!str"}
 	default:
+		if s.zero {
+			return "a duration such as 30s, or 0", []string{"!!int", "!!str"}
+		}
 		return "a duration such as 30s", []string{"!!str"}
 	}
 }
