@@ -2,6 +2,7 @@
 # make check   what CI adds: drift, vet, staticcheck, govulncheck, the race detector
 # make fuzz    every fuzz target for FUZZTIME (10 minutes each)
 # make mutate  mutates the checks of tokens and keys, and counts what tests miss
+# make long    tests of three replicas in their long form: 100 revocations
 
 GO         ?= go
 FUZZTIME   ?= 10m
@@ -11,7 +12,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GREMLINS    = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 MUTATED    ?= runtime/idtoken runtime/jwks
 
-.PHONY: test tools check drift vet staticcheck vuln race fuzz fuzz-short mutate
+.PHONY: test tools check drift vet staticcheck vuln race fuzz fuzz-short mutate long
 
 test: tools
 	$(GO) test -timeout 30m ./...
@@ -84,3 +85,7 @@ mutate:
 	    --arithmetic-base --conditionals-boundary --conditionals-negation --increment-decrement --invert-assignments \
 	    --invert-bitwise --invert-bwassign --invert-logical --invert-loopctrl --invert-negatives --remove-self-assignments; \
 	done
+
+# What goes wrong seldom is tried five times as often as in make test.
+long: tools
+	REPLICAS_LONG=1 $(GO) test -count=1 -v -timeout 30m -run '^TestReplicas$$' ./examples/blog/replicas
