@@ -81,6 +81,7 @@ func newStage(t *testing.T) *stage {
 	var blogAddr string
 	s.stores = serveBlog(t, dir, filepath.Join(dir, "server.yaml"), func(c *config.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+		c.Docs = true
 		listening := c.Listening
 		c.Listening = func(a net.Addr) { blogAddr = a.String(); listening(a) }
 	})
