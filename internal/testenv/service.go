@@ -230,6 +230,6 @@ func (l *tail) reset() {
 
 // inUse tells whether a service ended because somebody else had its port.
 func (l *tail) inUse() bool {
-	text := l.String()
-	return strings.Contains(text, "address already in use") || strings.Contains(text, "EADDRINUSE")
+	text := strings.ToLower(l.String())
+	return strings.Contains(text, "address already in use") || strings.Contains(text, "eaddrinuse")
 }
