@@ -292,7 +292,7 @@ func (s *site) try(tag, id string) *http.Request {
 }
 
 // waitFor bounds each wait for something to show, on a busy machine.
-const waitFor = 20 * time.Second
+const waitFor = time.Minute
 
 const (
 	testKey = "gw_test_0123456789abc_secretsecretsecret"
