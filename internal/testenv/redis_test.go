@@ -62,7 +62,7 @@ func TestRedis(t *testing.T) {
 		keeps bool
 	}{
 		"in memory":       {},
-		"kept":            {[]string{"--appendonly", "yes"}, true},
+		"kept":            {[]string{"--appendonly", "yes", "--appendfsync", "always"}, true},
 		"with a password": {[]string{"--requirepass", "hunter2"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

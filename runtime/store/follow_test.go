@@ -167,7 +167,7 @@ func TestFollow(t *testing.T) {
 // TestFollowAfterSilence: what ended while no word came through is forgotten
 // when there is word again.
 func TestFollowAfterSilence(t *testing.T) {
-	server := testenv.Redis(t, "--appendonly", "yes")
+	server := testenv.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	cfg := store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "server.db"), Sessions: server.URL()}
 	ring, err := secret.NewRing(secret.Random(32))
 	if err != nil {

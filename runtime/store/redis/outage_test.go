@@ -194,7 +194,7 @@ func TestServerAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := testenv.Redis(t, "--appendonly", "yes")
+			server := testenv.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 			s := open(t, server.URL())
 			rec, key := fill(t, s)
 			c.away(t, server)

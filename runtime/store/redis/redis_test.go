@@ -216,11 +216,11 @@ func TestRecordsLost(t *testing.T) {
 	fill(t, s)
 }
 
-// TestRecordsKept: a server that appends to a file has everything again after
-// it was killed.
+// TestRecordsKept: a server that appends each change to a file before it answers
+// has everything again after it was killed.
 func TestRecordsKept(t *testing.T) {
 	log := logged(t)
-	server := testenv.Redis(t, "--appendonly", "yes")
+	server := testenv.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	s := open(t, server.URL())
 	rec, key := fill(t, s)
 	server.Kill()
