@@ -7,7 +7,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-var Parse = parse
+var (
+	Parse    = parse
+	MillisUp = millisUp
+)
 
 // Migrations are those that Open runs.
 var Migrations = migrations

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/internal/testenv"
+	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/session"
+	"github.com/gatewright/gatewright/runtime/store/postgres"
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
@@ -101,6 +103,18 @@ func testText(t *testing.T, server *testenv.PostgresServer) {
 				if err == nil || !strings.Contains(err.Error(), "not text in UTF-8") {
 					t.Errorf("%s: a call with the %s %q = %v, want it refused", mode, what, text, err)
 				}
+			}
+			// Nothing has it, which is known without asking.
+			keys, err := s.Keys().List(t.Context(), apikey.Query{Owner: apikey.Owner{Client: text}, Limit: 1})
+			if len(keys) != 0 || err != nil {
+				t.Errorf("%s: List of the client %q = %d keys, %v, want none", mode, text, len(keys), err)
+			}
+			sessions, err := s.Sessions().List(t.Context(), text, 1)
+			if len(sessions) != 0 || err != nil {
+				t.Errorf("%s: List of the user %q = %d sessions, %v, want none", mode, text, len(sessions), err)
+			}
+			if n, err := s.Sessions().Delete(t.Context(), session.Match{User: owner.ID, Subject: text}); n != 0 || err != nil {
+				t.Errorf("%s: Delete of the subject %q = %d, %v, want none", mode, text, n, err)
 			}
 		}
 	}
@@ -202,5 +216,21 @@ func testSweep(t *testing.T, server *testenv.PostgresServer) {
 	mustDo(t, s.Sweep(t.Context(), now()))
 	if n := count(); n != 2 || time.Since(begun) > 2*time.Second {
 		t.Errorf("Sweep() left %d rows after %v, want the 2 that are held, at once", n, time.Since(begun))
+	}
+}
+
+// TestMillisUp: what is remembered until a time is not forgotten before it.
+func TestMillisUp(t *testing.T) {
+	exact := time.UnixMilli(1764054000123)
+	for _, c := range []struct {
+		t    time.Time
+		want int64
+	}{
+		{exact, 1764054000123}, {exact.Add(1), 1764054000124}, {exact.Add(999_999), 1764054000124},
+		{exact.Add(-1), 1764054000123}, {time.Time{}, 0},
+	} {
+		if got := postgres.MillisUp(c.t); got != c.want {
+			t.Errorf("millisUp(%v) = %d, want %d", c.t, got, c.want)
+		}
 	}
 }
