@@ -86,6 +86,9 @@ func (a *Account) signInAgain(c caller) string {
 	return a.signIn(q)
 }
 
+// codeNotRecent is the code of a refusal for want of a recent login.
+const codeNotRecent = "login_not_recent"
+
 // admit returns who asks for their keys, or answers why they may not: 401, 503,
 // and 403 where the request does not come from a page of ours or the login is
 // not recent.
@@ -96,6 +99,7 @@ func (a *Account) admit(w http.ResponseWriter, r *http.Request) (caller, bool) {
 		problem.Write(w, r, &problem.Error{
 			Status: http.StatusUnauthorized, Code: "credential_missing", Title: "A credential is required.",
 			Header: http.Header{"Www-Authenticate": {"Cookie"}},
+			Attrs:  []slog.Attr{slog.Bool("audit", true), slog.String("address", r.RemoteAddr)},
 		})
 		return caller{}, false
 	case err != nil:
@@ -107,9 +111,12 @@ func (a *Account) admit(w http.ResponseWriter, r *http.Request) (caller, bool) {
 	case !c.recent:
 		to := a.signInAgain(c)
 		problem.Write(w, r, &problem.Error{
-			Status: http.StatusForbidden, Code: "login_not_recent", Title: "This needs a recent login.",
+			Status: http.StatusForbidden, Code: codeNotRecent, Title: "This needs a recent login.",
 			Detail: "Sign in again at " + to + " and repeat the request.",
 			Header: http.Header{"Link": {"<" + to + `>; rel="related"; title="Sign in again"`}},
+			Attrs: []slog.Attr{
+				slog.Bool("audit", true), slog.String("address", r.RemoteAddr), slog.String("session", c.ID.String()), slog.String("user", c.User.ID),
+			},
 		})
 		return caller{}, false
 	}

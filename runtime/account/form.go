@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,6 +90,7 @@ func (a *Account) submit(w http.ResponseWriter, r *http.Request, _ string) {
 		return
 	}
 	if !c.recent {
+		audit.Log(ofUser(r, c), a.cfg.Logger, "request refused", slog.String("path", r.URL.Path), slog.String("code", codeNotRecent))
 		a.render(w, r, http.StatusForbidden, c, outcome{fault: "Nothing was changed: for that you have to sign in again first."})
 		return
 	}
@@ -186,20 +188,16 @@ func (a *Account) end(w http.ResponseWriter, r *http.Request, c caller, text str
 		return
 	}
 	var err error
-	ctx := of(r, c)
+	by := audit.With(context.WithoutCancel(r.Context()), slog.String("by", c.ID.String()))
 	if id == c.ID {
-		_, err = a.cfg.Sessions.End(w, r.WithContext(ctx))
+		_, err = a.cfg.Sessions.End(w, r.WithContext(by))
 	} else {
-		err = a.cfg.Sessions.EndOne(ctx, c.User.ID, id)
+		err = a.cfg.Sessions.EndOne(audit.With(by, slog.String("address", r.RemoteAddr)), c.User.ID, id)
 	}
 	// One that is gone already is what was asked for.
 	if err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrNone) {
 		a.unavailable(w, r, err)
 		return
-	}
-	if err == nil {
-		audit.Log(audit.With(r.Context(), slog.String("address", r.RemoteAddr)), a.cfg.Logger, "session ended",
-			slog.String("user", c.User.ID), slog.String("session", id.String()), slog.String("by", c.ID.String()))
 	}
 	if id == c.ID {
 		http.Redirect(w, r, a.cfg.Prefix+"/logout", http.StatusSeeOther)

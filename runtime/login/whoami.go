@@ -1,11 +1,14 @@
 package login
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/audit"
 	"github.com/gatewright/gatewright/runtime/problem"
 	"github.com/gatewright/gatewright/runtime/session"
 )
@@ -112,10 +115,12 @@ func (l *Login) endSession(w http.ResponseWriter, r *http.Request) {
 	}
 	id, ok := session.ParseID(r.PathValue("name"))
 	err := session.ErrNotFound
+	// Who hangs up has it done all the same.
+	by := audit.With(context.WithoutCancel(r.Context()), slog.String("by", s.ID.String()))
 	if ok && id == s.ID {
-		_, err = l.cfg.Sessions.End(w, r)
+		_, err = l.cfg.Sessions.End(w, r.WithContext(by))
 	} else if ok {
-		err = l.cfg.Sessions.EndOne(r.Context(), s.User.ID, id)
+		err = l.cfg.Sessions.EndOne(audit.With(by, slog.String("address", r.RemoteAddr)), s.User.ID, id)
 	}
 	switch {
 	case errors.Is(err, session.ErrNotFound), errors.Is(err, session.ErrNone):
@@ -123,7 +128,6 @@ func (l *Login) endSession(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		problem.Write(w, r, storeSilent(err))
 	default:
-		l.note(r, "session ended", "user", s.User.ID, "session", id.String(), "by", s.ID.String())
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
