@@ -117,6 +117,44 @@ func TestBalancerTurns(t *testing.T) {
 	}
 }
 
+// A replica that could not be reached just now is asked last, and is asked
+// where nobody else is there.
+func TestBalancerDown(t *testing.T) {
+	a, b := says(t, "a"), says(t, "b")
+	b.down.Store(time.Now().Add(time.Minute).UnixNano())
+	_, at := balance(t, a, b)
+	for range 4 {
+		if got := hear(t, at); got != "a" {
+			t.Errorf("a connection went to %q, want a", got)
+		}
+	}
+	a.addr.Store(nil)
+	if got := hear(t, at); got != "b" {
+		t.Errorf("with nobody else there a connection went to %q, want b", got)
+	}
+}
+
+// Of a client that breaks its connection the replica hears.
+func TestBalancerBroken(t *testing.T) {
+	heard := make(chan struct{})
+	_, at := balance(t, backend(t, func(c *net.TCPConn) {
+		_, _ = c.Write([]byte("x"))
+		_, _ = io.Copy(io.Discard, c)
+		close(heard)
+	}))
+	conn := connect(t, at)
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetLinger(0)
+	_ = conn.Close()
+	select {
+	case <-heard:
+	case <-time.After(10 * time.Second):
+		t.Error("the replica's connection stays open")
+	}
+}
+
 func TestBalancerNobodyThere(t *testing.T) {
 	_, at := balance(t, &target{name: "gone"})
 	if got := hear(t, at); got != "" {
