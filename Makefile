@@ -12,7 +12,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GREMLINS    = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 MUTATED    ?= runtime/idtoken runtime/jwks
 
-.PHONY: test tools check drift vet staticcheck vuln race fuzz fuzz-short mutate long
+.PHONY: test tools check drift vet staticcheck vuln race fuzz fuzz-short mutate long timing
 
 test: tools
 	$(GO) test -timeout 30m ./...
@@ -89,3 +89,9 @@ mutate:
 # What goes wrong seldom is tried five times as often as in make test.
 long: tools
 	REPLICAS_LONG=1 $(GO) test -count=1 -v -timeout 30m -run '^TestReplicas$$' ./examples/blog/replicas
+	LONG=1 $(GO) test -count=1 -v -timeout 30m -run '^TestKilled$$' ./examples/blog
+
+# How long keys of each kind take to be refused, on a machine with nothing else
+# to do: medians, quartiles, and the differences with what chance makes of them.
+timing: tools
+	$(GO) test -timeout 60m -run '^$$' -bench '^BenchmarkRefused$$' -benchtime 20000x -v ./runtime/apikey
