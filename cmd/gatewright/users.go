@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatewright/gatewright/runtime/audit"
 	"github.com/gatewright/gatewright/runtime/config"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/user"
@@ -89,6 +91,7 @@ func usersDisable(file *string, disabled bool) *cobra.Command {
 					}
 					if err == nil {
 						fmt.Fprintf(cmd.OutOrStdout(), "%sd %s\n", name, id)
+						audit.Log(cmd.Context(), nil, "user "+name+"d", slog.String("user", id))
 					}
 					errs = append(errs, err)
 				}

@@ -88,9 +88,6 @@ func (a *Account) own(r *http.Request, c caller, id string) (apikey.Record, erro
 	return rec, nil
 }
 
-// mostListed is how many keys of one owner apikey lists.
-const mostListed = 1000
-
 // rotate makes a key that takes the place of one of c's, which is good for
 // overlap more.
 func (a *Account) rotate(r *http.Request, c caller, id string, overlap time.Duration) (made, error) {
@@ -109,21 +106,6 @@ func (a *Account) rotate(r *http.Request, c caller, id string, overlap time.Dura
 				Detail: fmt.Sprintf("This login does not hold the scope %q, which the key has.", scope),
 			}
 		}
-	}
-	recs, err := a.cfg.Keys.ListOf(r.Context(), apikey.Owner{User: c.User.ID})
-	if err != nil {
-		return made{}, refusal(err)
-	}
-	now := a.now()
-	alive := 0
-	for _, rec := range recs {
-		if rec.Alive(now) {
-			alive++
-		}
-	}
-	// Each rotation leaves a key behind that is good for a while.
-	if alive >= 2*apikey.MaxOwn || len(recs) >= mostListed {
-		return made{}, refusal(fmt.Errorf("%w: there are %d keys already; revoke those that are not used", apikey.ErrRequest, alive))
 	}
 	key, rec, err := a.cfg.Keys.Rotate(of(r, c), id, overlap)
 	if err != nil {

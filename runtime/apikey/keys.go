@@ -13,9 +13,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/audit"
@@ -61,6 +63,8 @@ type Keys struct {
 	hash   func([]byte) [32]byte
 	same   func(a, b [32]byte) bool
 	good   *cache.Cache[string, known] // by id; of keys that were good
+	seed   maphash.Seed
+	making [64]sync.Mutex // by owner, see maker
 }
 
 // A known key is its record and that of its owner, who is nobody for a client.
@@ -143,6 +147,11 @@ func (k *Keys) Create(ctx context.Context, req CreateRequest) (secret.Value, Rec
 	if err := k.check(req, now); err != nil {
 		return secret.Value{}, Record{}, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
+	if req.Bound {
+		making := k.maker(req.Owner)
+		making.Lock()
+		defer making.Unlock()
+	}
 	if req.Owner.User != "" {
 		if err := k.mayOwn(ctx, req, now); err != nil {
 			return secret.Value{}, Record{}, err
@@ -185,7 +194,15 @@ func (k *Keys) mayOwn(ctx context.Context, req CreateRequest, now time.Time) err
 			return fmt.Errorf("%w: scope %q is above what its owner holds: %s", ErrRequest, scope, list(k.Grantable(owner)))
 		}
 	}
-	recs, err := k.ListOf(ctx, req.Owner)
+	return k.room(ctx, req.Owner, now, MaxOwn)
+}
+
+// room tells whether an owner may have one more key, of at most most that are
+// alive. Dead ones count as well, to a thousand: they take room until they are
+// swept. It is asked under the lock of the owner, so that of many requests at
+// once none passes the limit; replicas together may, by one key each.
+func (k *Keys) room(ctx context.Context, owner Owner, now time.Time, most int) error {
+	recs, err := k.ListOf(ctx, owner)
 	if err != nil {
 		return err
 	}
@@ -195,10 +212,18 @@ func (k *Keys) mayOwn(ctx context.Context, req CreateRequest, now time.Time) err
 			alive++
 		}
 	}
-	if alive >= MaxOwn || len(recs) >= maxListed {
+	switch {
+	case alive >= most:
 		return fmt.Errorf("%w: there are %d keys already; revoke those that are not used", ErrRequest, alive)
+	case len(recs) >= maxKept:
+		return fmt.Errorf("%w: %d keys were made in the last months; there is room again when those that are dead are forgotten, after %d days", ErrRequest, len(recs), keptDays)
 	}
 	return nil
+}
+
+// maker is the lock under which keys are made for an owner.
+func (k *Keys) maker(owner Owner) *sync.Mutex {
+	return &k.making[maphash.Comparable(k.seed, owner.User)%uint64(len(k.making))]
 }
 
 // Grantable returns the scopes that a user may give to a key: those that the
@@ -242,6 +267,15 @@ func (k *Keys) Rotate(ctx context.Context, id string, overlap time.Duration) (se
 	}
 	if old.ID != id {
 		return secret.Value{}, Record{}, fmt.Errorf("apikey: the store gave the record of another key for %s", id)
+	}
+	if old.Bound {
+		making := k.maker(old.Owner)
+		making.Lock()
+		defer making.Unlock()
+		// Each rotation leaves a key behind that is good for a while.
+		if err := k.room(ctx, old.Owner, now, 2*MaxOwn); err != nil {
+			return secret.Value{}, Record{}, err
+		}
 	}
 	fresh, key := newKey(k.cfg.Prefix, old.Environment)
 	rec := old
@@ -308,18 +342,33 @@ func (k *Keys) List(ctx context.Context, q Query) ([]Record, error) {
 	return recs, nil
 }
 
-// maxListed is how many keys of one owner are looked at. Dead ones are swept in
-// time.
-const maxListed = 1000
+const (
+	// maxKept is how many keys a user has at most, dead ones among them.
+	maxKept  = 1000
+	keptDays = 90 // store.KeptDead, which is not to be imported from here
+	// maxListed is how many keys of one owner are looked at before something
+	// is wrong: more than anybody can have made.
+	maxListed = 100 * maxKept
+)
 
-// ListOf returns the keys of an owner, the newest first: at most a thousand.
+// ListOf returns all keys of an owner, the newest first.
 func (k *Keys) ListOf(ctx context.Context, owner Owner) ([]Record, error) {
 	if (owner.User == "") == (owner.Client == "") {
 		return nil, errors.New("apikey: listing keys: the owner is either a user or a client")
 	}
-	recs, err := k.List(ctx, Query{Owner: Owner{User: owner.User, Client: owner.Client}, Limit: maxListed})
-	if err != nil {
-		return nil, err
+	var recs []Record
+	for after := ""; ; after = recs[len(recs)-1].ID {
+		page, err := k.List(ctx, Query{Owner: Owner{User: owner.User, Client: owner.Client}, After: after, Limit: maxKept})
+		if err != nil {
+			return nil, err
+		}
+		recs = append(recs, page...)
+		if len(page) < maxKept {
+			break
+		}
+		if len(recs) >= maxListed {
+			return nil, fmt.Errorf("apikey: listing keys: there are more than %d of one owner", maxListed)
+		}
 	}
 	for _, rec := range recs {
 		if rec.Owner.User != owner.User || rec.Owner.Client != owner.Client {

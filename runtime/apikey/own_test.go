@@ -5,11 +5,14 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/secret"
 )
 
 // ownScopes has the keys know some scopes.
@@ -230,5 +233,57 @@ func TestListOf(t *testing.T) {
 	f2 := setup(t, func(c *apikey.Config) { c.Store = lying{f.stores.Keys()} })
 	if recs, err := f2.keys.ListOf(t.Context(), owner); err == nil {
 		t.Errorf("ListOf() of a store that lists others' keys = %d records, want an error", len(recs))
+	}
+}
+
+// TestMaxOwnAtOnce: of many requests at once none passes the limit, and every
+// key there is is listed.
+func TestMaxOwnAtOnce(t *testing.T) {
+	f := setup(t, ownScopes)
+	owner := f.hold(t)
+	var made atomic.Int32
+	var all sync.WaitGroup
+	for range 3 * apikey.MaxOwn {
+		all.Go(func() {
+			_, _, err := f.keys.Create(t.Context(), apikey.CreateRequest{Owner: owner, Label: "l", Bound: true, Expires: f.now.Add(time.Hour)})
+			if err == nil {
+				made.Add(1)
+			} else if !errors.Is(err, apikey.ErrRequest) {
+				t.Errorf("Create() = %v", err)
+			}
+		})
+	}
+	all.Wait()
+	recs, err := f.keys.ListOf(t.Context(), owner)
+	if made.Load() != apikey.MaxOwn || len(recs) != apikey.MaxOwn || err != nil {
+		t.Errorf("%d keys were made and %d are listed (%v), want %d", made.Load(), len(recs), err, apikey.MaxOwn)
+	}
+}
+
+// TestEveryKeyIsListed: dead keys hide none that is alive, and take room.
+func TestEveryKeyIsListed(t *testing.T) {
+	f := setup(t, ownScopes)
+	owner := f.hold(t)
+	alive := 0
+	for i := range 2500 {
+		rec := apikey.Record{ID: secret.ID(13), Environment: apikey.Live, Owner: owner, Label: "l", Created: f.now, Revoked: f.now}
+		if i%100 == 0 {
+			rec.Revoked, alive = time.Time{}, alive+1
+		}
+		if err := f.stores.Keys().Create(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recs, err := f.keys.ListOf(t.Context(), owner)
+	for _, rec := range recs {
+		if rec.Alive(f.now) {
+			alive--
+		}
+	}
+	if len(recs) != 2500 || alive != 0 || err != nil {
+		t.Errorf("ListOf() = %d records, %d alive ones missing, %v", len(recs), alive, err)
+	}
+	if _, _, err := f.keys.Create(t.Context(), apikey.CreateRequest{Owner: owner, Label: "l", Bound: true}); !errors.Is(err, apikey.ErrRequest) || !strings.Contains(err.Error(), "90 days") {
+		t.Errorf("Create() beside so many dead keys = %v, want ErrRequest and when there is room", err)
 	}
 }

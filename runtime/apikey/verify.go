@@ -109,7 +109,7 @@ func (k *Keys) find(ctx context.Context, key parsed) (known, error) {
 	if k.same(sum, found.rec.Hash) && ok && found.rec.Alive(k.cfg.Now()) {
 		return found, nil
 	}
-	begun := k.good.Begin()
+	begun := k.good.Begin(key.id)
 	rec, err := k.match(ctx, key, sum)
 	if err != nil {
 		return known{}, err

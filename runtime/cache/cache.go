@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -17,8 +18,17 @@ type Cache[K comparable, V any] struct {
 	mu     sync.Mutex
 	values Generations[K, kept[V]]
 	// forgets counts calls of Forget: what was looked up before one is not
-	// remembered after it.
-	forgets uint64
+	// remembered after it. Keys share the counts, so that to forget one
+	// drops few of the others that are under way.
+	forgets [shards]uint64
+	seed    maphash.Seed
+}
+
+const shards = 256
+
+// shard is the count that k has a share in.
+func (c *Cache[K, V]) shard(k K) *uint64 {
+	return &c.forgets[maphash.Comparable(c.seed, k)%shards]
 }
 
 // A kept value counts until a time.
@@ -30,7 +40,7 @@ type kept[V any] struct {
 // New returns a cache that keeps values for keep, and remembers for certain the
 // last entries of them. With a keep of zero or less it remembers nothing.
 func New[K comparable, V any](keep time.Duration, entries int, now func() time.Time) *Cache[K, V] {
-	return &Cache[K, V]{keep: keep, now: now, values: NewGenerations[K, kept[V]](entries)}
+	return &Cache[K, V]{keep: keep, now: now, values: NewGenerations[K, kept[V]](entries), seed: maphash.MakeSeed()}
 }
 
 // A Look is the time at which somebody began to look something up.
@@ -39,25 +49,25 @@ type Look struct {
 	forgets uint64
 }
 
-// Begin is called before a value is looked up that Put is to remember.
-func (c *Cache[K, V]) Begin() Look {
+// Begin is called before the value of k is looked up that Put is to remember.
+func (c *Cache[K, V]) Begin(k K) Look {
 	if c.keep <= 0 {
 		return Look{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Look{at: c.now(), forgets: c.forgets}
+	return Look{at: c.now(), forgets: *c.shard(k)}
 }
 
-// Put remembers what was looked up since l, unless anything was forgotten in
-// between: it may be just that.
+// Put remembers what was looked up of k since l, unless k was forgotten in
+// between.
 func (c *Cache[K, V]) Put(l Look, k K, v V) {
 	if c.keep <= 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.forgets == c.forgets {
+	if l.forgets == *c.shard(k) {
 		c.values.Put(k, kept[V]{v, l.at.Add(c.keep)})
 	}
 }
@@ -83,7 +93,7 @@ func (c *Cache[K, V]) Forget(k K) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forgets++
+	*c.shard(k)++
 	c.values.Delete(k)
 }
 
@@ -94,7 +104,9 @@ func (c *Cache[K, V]) ForgetAll() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forgets++
+	for i := range c.forgets {
+		c.forgets[i]++
+	}
 	c.values.Clear()
 }
 

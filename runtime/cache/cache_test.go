@@ -27,7 +27,7 @@ func want(t *testing.T, c *cache.Cache[string, int], k string, v int, ok bool) {
 // TestTime: the time counts from before the look, not from its end.
 func TestTime(t *testing.T) {
 	c, at := setup(time.Second, 10)
-	l := c.Begin()
+	l := c.Begin("k")
 	at.at = at.at.Add(900 * time.Millisecond) // a slow store
 	c.Put(l, "k", 1)
 	want(t, c, "k", 1, true)
@@ -36,7 +36,7 @@ func TestTime(t *testing.T) {
 	at.at = at.at.Add(time.Millisecond)
 	want(t, c, "k", 0, false)
 	// Asking does not lengthen it.
-	c.Put(c.Begin(), "k", 2)
+	c.Put(c.Begin("k"), "k", 2)
 	for range 4 {
 		want(t, c, "k", 2, true)
 		at.at = at.at.Add(250 * time.Millisecond)
@@ -51,18 +51,18 @@ func TestForget(t *testing.T) {
 		"all": func(c *cache.Cache[string, int]) { c.ForgetAll() },
 	} {
 		c, _ := setup(time.Minute, 10)
-		c.Put(c.Begin(), "k", 1)
-		c.Put(c.Begin(), "other", 2)
+		c.Put(c.Begin("k"), "k", 1)
+		c.Put(c.Begin("other"), "other", 2)
 		forget(c)
 		want(t, c, "k", 0, false)
 		if _, ok := c.Get("other"); ok == (name == "all") {
 			t.Errorf("%s: another is remembered: %v", name, ok)
 		}
-		l := c.Begin()
+		l := c.Begin("k")
 		forget(c) // the key is revoked while its old record is on its way
 		c.Put(l, "k", 1)
 		want(t, c, "k", 0, false)
-		c.Put(c.Begin(), "k", 3)
+		c.Put(c.Begin("k"), "k", 3)
 		want(t, c, "k", 3, true)
 	}
 }
@@ -70,7 +70,7 @@ func TestForget(t *testing.T) {
 func TestNone(t *testing.T) {
 	for _, keep := range []time.Duration{0, -1} {
 		c, _ := setup(keep, 10)
-		c.Put(c.Begin(), "k", 1)
+		c.Put(c.Begin("k"), "k", 1)
 		want(t, c, "k", 0, false)
 		c.Forget("k")
 		c.ForgetAll()

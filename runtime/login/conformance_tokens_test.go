@@ -159,4 +159,11 @@ func TestAdversaryFresh(t *testing.T) {
 	if q := s.idp.Asked("/authorize")[0].Query; q.Get("max_age") != "0" {
 		t.Errorf("a login anew asks for %v", q)
 	}
+	// Otherwise it is asked for in a way that bothers nobody: providers say it
+	// only then.
+	s = newStage(t, play{})
+	s.run(t, trial{must: accept})
+	if q := s.idp.Asked("/authorize")[0].Query; q.Get("max_age") != "31536000" {
+		t.Errorf("a login asks for %v", q)
+	}
 }

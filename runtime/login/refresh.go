@@ -99,12 +99,20 @@ func (l *Login) refreshOnce(ctx context.Context, kept tokens, sess session.Sessi
 	case err != nil:
 		return tokens{}, storeSilent(err)
 	}
-	if scopes != nil {
-		if err := l.cfg.Users.SetScopes(ctx, sess.User.ID, flat(scopes)); err != nil {
+	if left := without(sess.User.Scopes, flat(sess.Scopes), flat(scopes)); scopes != nil && len(left) < len(sess.User.Scopes) {
+		if err := l.cfg.Users.SetScopes(ctx, sess.User.ID, left); err != nil {
 			l.logger().WarnContext(ctx, "the scopes that a provider took away are not noted at the person: their keys keep them until the next login", "user", sess.User.ID, "error", err)
 		}
 	}
 	return next, nil
+}
+
+// without returns the scopes of held but for those that before has and after
+// lacks. It gives none back: a later login may have taken away more.
+func without(held, before, after []string) []string {
+	return slices.DeleteFunc(slices.Clone(held), func(scope string) bool {
+		return slices.Contains(before, scope) && !slices.Contains(after, scope)
+	})
 }
 
 // save stores new tokens, and tries more than once: the old ones are spent.

@@ -155,3 +155,18 @@ func TestScopesEveryone(t *testing.T) {
 		t.Errorf("flat() = %q", got)
 	}
 }
+
+// TestWithout: what a provider takes away at a refresh is held no longer, and
+// what a later login took away does not come back.
+func TestWithout(t *testing.T) {
+	for name, c := range map[string]struct{ held, before, after, want []string }{
+		"nothing":      {[]string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}},
+		"taken away":   {[]string{"a", "b"}, []string{"a", "b"}, []string{"b"}, []string{"b"}},
+		"less already": {[]string{"b"}, []string{"a", "b"}, []string{"a", "b"}, []string{"b"}},
+		"other logins": {[]string{"c"}, []string{"a"}, nil, []string{"c"}},
+	} {
+		if got := without(c.held, c.before, c.after); !slices.Equal(got, c.want) {
+			t.Errorf("%s: without() = %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -61,6 +61,9 @@ func (l *Login) start(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, link.oauth.AuthCodeURL(a.State, p.params(a)...), http.StatusSeeOther)
 }
 
+// maxAge is a year in seconds.
+const maxAge = "31536000"
+
 // params are what an authorization request has beside what OAuth 2.0 asks for.
 func (p *peer) params(a attempt) []oauth2.AuthCodeOption {
 	var options []oauth2.AuthCodeOption
@@ -73,8 +76,13 @@ func (p *peer) params(a attempt) []oauth2.AuthCodeOption {
 	if p.OpenID() {
 		options = append(options, oidc.Nonce(a.Nonce))
 	}
-	if a.Fresh {
+	switch {
+	case a.Fresh:
 		options = append(options, oauth2.SetAuthURLParam("max_age", "0"))
+	case p.OpenID() && p.Params["max_age"] == "":
+		// A provider says when the person signed in only where it is asked
+		// (OpenID Connect Core, section 2); nobody has to anew for this.
+		options = append(options, oauth2.SetAuthURLParam("max_age", maxAge))
 	}
 	return options
 }

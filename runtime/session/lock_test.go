@@ -96,7 +96,7 @@ func TestWithLockErrors(t *testing.T) {
 // f is told to stop before the lock is another's.
 func TestWithLockEnds(t *testing.T) {
 	m, key := newMemory(), session.KeyOf("refresh", "x")
-	err := session.WithLock(t.Context(), m, key, 50*time.Millisecond, func(ctx context.Context) error {
+	err := session.WithLock(t.Context(), m, key, time.Second, func(ctx context.Context) error {
 		<-ctx.Done()
 		if left := time.Until(m.locks[key].until); left <= 0 {
 			t.Errorf("f is told to stop %v after the lock ended", -left)

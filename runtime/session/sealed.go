@@ -107,7 +107,7 @@ func (s *Sessions) lookSealed(ctx context.Context, w http.ResponseWriter, value 
 	if known, ok := s.good.Get(rec.ID); ok && known.User.ID == rec.User {
 		sess.User = known.User
 	} else {
-		begun := s.good.Begin()
+		begun := s.good.Begin(rec.ID)
 		if err := s.revoked(ctx, rec); err != nil {
 			return Session{}, err
 		}

@@ -41,7 +41,7 @@ func (s *Sessions) lookServer(ctx context.Context, value string) (Session, error
 	// One whose time is over is judged by what the store has: another
 	// replica may have noted its use.
 	if !known || s.within(Record{Created: sess.Created, Idle: sess.Idle, Expires: sess.Expires}, now) != nil {
-		begun := s.good.Begin()
+		begun := s.good.Begin(id)
 		rec, err := s.load(ctx, id)
 		if errors.Is(err, ErrNotFound) {
 			return Session{}, over("unknown, or ended before", Record{ID: id})

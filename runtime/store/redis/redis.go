@@ -100,6 +100,9 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if strings.Contains(info, "aof_enabled:0") {
+		slog.WarnContext(ctx, "redis: appendonly is off: when it starts again, sessions that had ended since its last snapshot may let people in", "address", s.client.Options().Addr)
+	}
 	seen, err := checkInfo(info)
 	if err != nil {
 		return err
