@@ -252,33 +252,47 @@ func testDeadNetwork(t *testing.T, server *testenv.PostgresServer) {
 	}
 }
 
-// testDeletes: calls that pick the same sessions in different orders do not
-// hold each other up.
+// testDeletes: calls that pick the same sessions do not wait for each other in
+// a circle: each locks in the order of the ids, in whatever order it finds them.
 func testDeletes(t *testing.T, server *testenv.PostgresServer) {
 	url := database(t, server)
 	s := mustOpen(t, url)
 	owner := someUser(t, s, "ann")
-	for range 15 {
-		insert := raw(t, url)
-		if _, err := insert.Exec(t.Context(), `INSERT INTO gatewright_sessions SELECT sha256(gen_random_uuid()::text::bytea), $1, '', 'https://id', 'ann',
-'', '{}', 0, (random() * 1e9)::bigint, 0, 0, 0, '', NULL FROM generate_series(1, 1000)`, owner.ID); err != nil {
+	add := func(id session.ID) {
+		t.Helper()
+		someSession(t, s, owner.ID, func(rec *session.Record) {
+			rec.ID, rec.Issuer, rec.Subject = id, "https://id", "ann"
+		})
+	}
+	first, last := session.ID{0: 1}, session.ID{0: 0xff}
+	for _, m := range []session.Match{{User: owner.ID}, {Issuer: "https://id", Subject: "ann"}} {
+		add(last) // found before the other
+		add(first)
+		conn := raw(t, url)
+		if _, err := conn.Exec(t.Context(), "BEGIN"); err != nil {
 			t.Fatal(err)
 		}
-		_ = insert.Close(t.Context())
+		const lock = "SELECT 1 FROM gatewright_sessions WHERE id = $1 FOR UPDATE NOWAIT"
+		if _, err := conn.Exec(t.Context(), lock, first[:]); err != nil {
+			t.Fatal(err)
+		}
 		var wait sync.WaitGroup
-		total := make([]int, 2)
-		for i, m := range []session.Match{{User: owner.ID}, {Issuer: "https://id", Subject: "ann"}} {
-			wait.Go(func() {
-				n, err := s.Sessions().Delete(t.Context(), m)
-				if err != nil {
-					t.Errorf("Delete() = %v", err)
-				}
-				total[i] = n
-			})
+		wait.Go(func() {
+			if n, err := s.Sessions().Delete(t.Context(), m); n != 2 || err != nil {
+				t.Errorf("Delete(%+v) = %d, %v, want 2", m, n, err)
+			}
+		})
+		for begun := time.Now(); ask[int](t, url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0; {
+			if time.Sleep(10 * time.Millisecond); time.Since(begun) > 5*time.Second {
+				t.Fatal("Delete() does not wait for a session that somebody holds")
+			}
+		}
+		if _, err := conn.Exec(t.Context(), lock, last[:]); err != nil {
+			t.Errorf("Delete(%+v) holds the last session while it waits for the first: %v", m, err)
+		}
+		if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
+			t.Fatal(err)
 		}
 		wait.Wait()
-		if total[0]+total[1] != 1000 {
-			t.Errorf("two calls of Delete at once removed %d and %d, want 1000 together", total[0], total[1])
-		}
 	}
 }

@@ -149,6 +149,13 @@ func testLockClock(t *testing.T, server *testenv.PostgresServer) {
 	s := mustOpen(t, url)
 	held, passed := session.KeyOf("held"), session.KeyOf("passed")
 	mustDo(t, s.Revocations().Revoke(t.Context(), held, now(), now().Add(time.Hour)))
+	until := time.Now().Add(time.Hour)
+	if taken, err := s.Locks().Lock(t.Context(), session.KeyOf("exact"), "ann", until); !taken || err != nil {
+		t.Errorf("Lock() = %v, %v", taken, err)
+	}
+	if late := ask[int64](t, url, "SELECT until FROM gatewright_locks") - postgres.MillisUp(until); late < 0 || late > 5000 {
+		t.Errorf("a lock is held %d ms longer than it is wanted", late)
+	}
 	// The clock of a bubble stands in the year 2000.
 	synctest.Test(t, func(t *testing.T) {
 		if time.Now().Year() != 2000 {
