@@ -33,7 +33,7 @@ func generate(t testing.TB, text []byte, undeclared string) (*Result, error) {
 
 // allowedImports are what generated code may name. Nothing in a document adds
 // to them.
-var allowedImports = regexp.MustCompile(`^(context|embed|errors|fmt|io|maps|net/http|testing|time|` +
+var allowedImports = regexp.MustCompile(`^(cmp|context|embed|errors|fmt|io|maps|net/http|testing|time|` +
 	`github\.com/gatewright/gatewright/runtime/[a-z]+|github\.com/go-json-experiment/json(/jsontext)?)$`)
 
 // allowedFuncs are the functions, methods apart, that generated code declares.
