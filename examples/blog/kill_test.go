@@ -180,7 +180,7 @@ type attempts struct {
 }
 
 // most is how many requests each of the callers makes in one round.
-const most = 6
+const most = 8
 
 // round has keys made and rotated at once, kills the blog meanwhile, starts it
 // again and looks at what there is.
@@ -233,7 +233,11 @@ func (k *killed) round(n int) {
 			}
 		})
 	}
-	time.Sleep(time.Duration(rand.Int64N(int64(200 * time.Millisecond))))
+	// Once the first is answered, the others are in the middle.
+	done := func() int { k.mu.Lock(); defer k.mu.Unlock(); return k.created.got + k.rotated.got }
+	for begun, first := time.Now(), done(); done() == first && time.Since(begun) < time.Second; time.Sleep(time.Millisecond) {
+	}
+	time.Sleep(time.Duration(rand.Int64N(int64(80 * time.Millisecond))))
 	k.site.kill()
 	callers.Wait()
 	k.guest.client.CloseIdleConnections()
