@@ -578,6 +578,10 @@ func TestBuckets(t *testing.T) {
 		if ttl := client.PTTL(t.Context(), "gatewright:{limit}:b").Val(); ttl > full || ttl < full-30*time.Second {
 			t.Errorf("a bucket that is full in %v expires in %v", full, ttl)
 		}
+		// To the microsecond, and not as 1.764e+15.
+		if text := client.Get(t.Context(), "gatewright:{limit}:b").Val(); len(text) != 16 || strings.Trim(text, "0123456789") != "" {
+			t.Errorf("a bucket is kept as %q, want microseconds", text)
+		}
 	}
 	mustDo(t, client, "SET", "gatewright:{limit}:b", "9000000000000000")
 	if waits, err := s.Limits().Take(t.Context(), b); err != nil || waits[0] != time.Minute {
