@@ -244,6 +244,30 @@ func TestRecordsKept(t *testing.T) {
 	}
 }
 
+// TestSnapshotsAlone: that a server may begin again with the records of before
+// is told, and that one appends to a file is not.
+func TestSnapshotsAlone(t *testing.T) {
+	log := logged(t)
+	open(t, testenv.Redis(t, "--appendonly", "yes").URL())
+	if text := log(); text != "" {
+		t.Errorf("logged %q, want nothing", text)
+	}
+	server := testenv.Redis(t)
+	s := open(t, server.URL())
+	if text := log(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "appendonly is off") {
+		t.Errorf("logged %q, want one line that appendonly is off", text)
+	}
+	// As docs/stores.md says.
+	rec, _ := fill(t, s)
+	mustDo(t, raw(t, server), "SAVE")
+	if n, err := s.Sessions().Delete(t.Context(), session.Match{ID: rec.ID}); n != 1 || err != nil {
+		t.Fatalf("Delete() = %d, %v", n, err)
+	}
+	server.Kill()
+	server.Start(t)
+	eventually(t, func() error { _, err := s.Sessions().Load(t.Context(), rec.ID); return err })
+}
+
 // eventually waits until there is no error.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()

@@ -122,7 +122,7 @@ func TestTLS(t *testing.T) {
 // TestPlainText: that sessions go over a network in the open is told, and that
 // they go to this host is not.
 func TestPlainText(t *testing.T) {
-	server := testenv.Redis(t)
+	server := testenv.Redis(t, "--appendonly", "yes")
 	log := logged(t)
 	for _, host := range []string{"localhost", "127.0.0.1"} {
 		open(t, strings.Replace(server.URL(), "localhost", host, 1))
