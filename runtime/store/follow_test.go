@@ -248,7 +248,7 @@ func TestFollowForgets(t *testing.T) {
 			if _, err := tells.Stores.Sessions().Delete(t.Context(), session.Match{Issuer: "https://id.example"}); err != nil {
 				t.Fatal(err)
 			}
-			tells.tells <- c.change(ids[0], signedIn[0])
+			tells.tell(t, c.change(ids[0], signedIn[0]))
 			stop() // and waits until it was heeded
 			forgotten := 0
 			for i := range 2 {
@@ -267,6 +267,6 @@ func TestFollowForgets(t *testing.T) {
 	// Either may be missing.
 	tells := &odd{tells: make(chan store.Change)}
 	stop := store.Follow(tells, nil, nil)
-	tells.tells <- store.Change{}
+	tells.tell(t, store.Change{})
 	stop()
 }

@@ -211,6 +211,16 @@ func (o *odd) Check(context.Context) error            { return o.err }
 func (o *odd) Sweep(context.Context, time.Time) error { return o.err }
 func (o *odd) Close() error                           { o.closed.Add(1); return o.err }
 
+// tell tells c to who watches o.
+func (o *odd) tell(t *testing.T, c store.Change) {
+	t.Helper()
+	select {
+	case o.tells <- c:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody watches")
+	}
+}
+
 func (o *odd) Watch(ctx context.Context, changed func(store.Change)) {
 	for {
 		select {
@@ -271,8 +281,8 @@ func TestSplitWatch(t *testing.T) {
 		})
 	}()
 	for range 20 {
-		main.tells <- store.Change{Kind: store.Key}
-		beside.tells <- store.Change{Kind: store.Session}
+		main.tell(t, store.Change{Kind: store.Key})
+		beside.tell(t, store.Change{Kind: store.Session})
 	}
 	cancel()
 	<-done
