@@ -171,7 +171,7 @@ func (s *Store) prepare(ctx context.Context, path string) (err error) {
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
 	for statement, query := range map[**sql.Stmt]string{
-		&s.loadKey:     selectKey + " WHERE id = ?",
+		&s.loadKey:     loadKey,
 		&s.loadUser:    selectUser + " WHERE id = ?",
 		&s.loadSession: selectSession + " WHERE id = ?",
 		&s.loadRevoked: selectRevoked,
