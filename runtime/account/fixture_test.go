@@ -409,7 +409,7 @@ func (f failKeys) List(ctx context.Context, q apikey.Query) ([]apikey.Record, er
 		return nil, errDown
 	}
 	recs, err := f.Store.List(ctx, q)
-	for i := 0; f.down.many.Load() && len(recs) < q.Limit; i++ {
+	for i := 0; f.down.many.Load() && q.After == "" && len(recs) < q.Limit; i++ {
 		recs = append(recs, apikey.Record{ID: fmt.Sprintf("%013d", i), Owner: q.Owner, Created: time.Unix(1, 0), Expires: time.Unix(2, 0)})
 	}
 	return recs, err
