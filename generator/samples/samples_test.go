@@ -56,7 +56,7 @@ servers: [{url: 'https://things.example/v1'}]
 paths:
   /public: {get: {operationId: public, security: [], responses: {'200': {description: ok}}}}
   /optional: {get: {operationId: optional, security: [{header: []}, {}], responses: {'200': {description: ok}}}}
-  /header: {get: {operationId: header, security: [{header: []}], responses: {'200': {description: ok}}}}
+  /header: {get: {operationId: header, security: [{header: []}], parameters: [{name: x-api-key, in: header, required: true, schema: {type: string}}], responses: {'200': {description: ok}}}}
   /query: {get: {operationId: query, security: [{query: []}], parameters: [{name: q, in: query, required: true, example: 'a b', schema: {type: string}}], responses: {'200': {description: ok}}}}
   /cookie: {get: {operationId: cookie, security: [{cookie: []}], parameters: [{name: lang, in: cookie, required: true, example: en, schema: {type: string}}], responses: {'200': {description: ok}}}}
   /word: {get: {operationId: word, security: [{word: []}], responses: {'200': {description: ok}}}}
