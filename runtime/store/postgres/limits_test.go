@@ -159,10 +159,15 @@ func testCallerGone(t *testing.T, server *testenv.PostgresServer) {
 	release := holdKey(t, url, "0123456789abc")
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	time.AfterFunc(400*time.Millisecond, release)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		time.Sleep(400 * time.Millisecond)
+		release()
+	})
 	if err := s.Keys().Revoke(ctx, "0123456789abc", now()); err != nil {
 		t.Errorf("Revoke() whose caller went away = %v", err)
 	}
+	wait.Wait()
 	if after := backends(t, url); !slices.Equal(after, before) {
 		t.Errorf("connections %v, want still %v", after, before)
 	}
