@@ -256,9 +256,8 @@ func (s *site) authorize(scheme string, values ...string) {
 	s.until(container)
 	eval[chromedp.Void](s, container+`.id = "this-scheme"`)
 	for i, v := range values {
-		field := fmt.Sprintf(`#this-scheme input:nth-of-type(1)`)
 		eval[chromedp.Void](s, fmt.Sprintf(`[...document.querySelectorAll("#this-scheme input")][%d].id = "field-%d"`, i, i))
-		field = fmt.Sprintf("#field-%d", i)
+		field := fmt.Sprintf("#field-%d", i)
 		s.do(chromedp.SendKeys(chromedp.CSS(field), v, chromedp.NodeVisible))
 	}
 	eval[chromedp.Void](s, `document.querySelector("#this-scheme button.authorize").click()`)
