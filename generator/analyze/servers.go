@@ -148,7 +148,7 @@ func (a *analyzer) reserved(path string, pos model.Position) {
 	case "/docs", "/openapi.json":
 		a.add(model.Diagnostic{Rule: ruleShadowed, Severity: model.Warning, Pos: pos,
 			Message: "the server can show its own page at " + path,
-			Help:    "the document's operation takes precedence; the page is then not shown"})
+			Help:    "in development the document's operation goes before; elsewhere leave docs: true out of the server's configuration, or it does not start"})
 		return
 	}
 	rest, below := strings.CutPrefix(path, a.cfg.AuthPrefix+"/")

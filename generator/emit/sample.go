@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/gatewright/gatewright/generator/example"
 	"github.com/gatewright/gatewright/generator/model"
 )
 
@@ -27,42 +28,20 @@ type sample struct {
 // missing, or cannot be sent. What lies where credentials do is left out: it
 // comes with these.
 func (p *printer) sampleOf(op *model.Operation) (sample, bool) {
-	s := sample{path: op.Path, headers: make(map[string]string)}
-	var pairs, cookies []string
-	for i := range op.Params {
-		q := &op.Params[i]
-		if !q.Required || p.credential(q) {
-			continue
-		}
-		texts, ok := exampleTexts(q)
-		if !ok {
-			return sample{}, false
-		}
-		switch q.In {
-		case "path":
-			text := joined(texts, url.PathEscape)
-			if text == "" || text == "." || text == ".." {
-				return sample{}, false
-			}
-			s.path = strings.ReplaceAll(s.path, "{"+q.Name+"}", text)
-		case "query":
-			pairs = append(pairs, queryPairs(q, texts)...)
-		case "header":
-			text := strings.Join(texts, ",")
-			if !plain.MatchString(text) || meaningful[http.CanonicalHeaderKey(q.Name)] {
-				return sample{}, false
-			}
-			s.headers[http.CanonicalHeaderKey(q.Name)] = text
-		case "cookie":
-			cookies = append(cookies, q.Name+"="+joined(texts, url.PathEscape))
-		}
-	}
-	if strings.Contains(s.path, "{") {
+	sent, err := example.Of(p.API, op)
+	if err != nil {
 		return sample{}, false
 	}
-	s.query = strings.Join(pairs, "&")
-	if len(cookies) > 0 {
-		s.headers["Cookie"] = strings.Join(cookies, "; ")
+	s := sample{path: sent.Path, query: strings.Join(sent.Query, "&"), headers: make(map[string]string)}
+	for _, h := range sent.Headers {
+		name := http.CanonicalHeaderKey(h[0])
+		if meaningful[name] {
+			return sample{}, false
+		}
+		s.headers[name] = h[1]
+	}
+	if len(sent.Cookies) > 0 {
+		s.headers["Cookie"] = strings.Join(sent.Cookies, "; ")
 	}
 	if op.Body == nil || !op.Body.Required {
 		return s, true
@@ -110,7 +89,7 @@ func (p *printer) wrongOf(op *model.Operation, s sample, sampled bool) (sample, 
 	}
 	for i := range op.Params {
 		q := &op.Params[i]
-		if p.credential(q) || !refusesLetters(q.Shape) && !p.refusesX(q) {
+		if example.IsCredential(p.API, q) || !refusesLetters(q.Shape) && !p.refusesX(q) {
 			continue
 		}
 		switch {
@@ -153,86 +132,10 @@ func (p *printer) refusesX(q *model.Param) bool {
 	return err == nil && !pattern.MatchString("x") || def.MinLength > 1
 }
 
-// plain matches texts that mean the same in a header.
-var plain = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
-
 // meaningful are the headers that HTTP or the gate acts on.
 var meaningful = map[string]bool{
 	"Connection": true, "Content-Encoding": true, "Content-Length": true, "Cookie": true, "Expect": true, "Host": true,
 	"Origin": true, "Sec-Fetch-Site": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
-}
-
-// credential tells whether q is where the credential of a scheme lies.
-func (p *printer) credential(q *model.Param) bool {
-	for i := range p.API.Schemes {
-		for _, place := range p.API.Schemes[i].Places {
-			if place.In == q.In && (place.Name == q.Name || q.In == "header" && strings.EqualFold(place.Name, q.Name)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// exampleTexts returns a parameter's example as the texts of its items, or the
-// only one; false where there is none that can be sent.
-func exampleTexts(q *model.Param) ([]string, bool) {
-	example := jsontext.Value(q.Example)
-	if !example.IsValid() {
-		return nil, false
-	}
-	if example.Kind() != '[' {
-		text, ok := scalarText(example)
-		return []string{text}, ok
-	}
-	var items []jsontext.Value
-	if err := json.Unmarshal(example, &items); err != nil || len(items) == 0 || !slices.Contains(q.Shape.Types, "array") {
-		return nil, false
-	}
-	var texts []string
-	for _, item := range items {
-		text, ok := scalarText(item)
-		if !ok {
-			return nil, false
-		}
-		texts = append(texts, text)
-	}
-	return texts, true
-}
-
-// scalarText returns a JSON string, number or boolean as it is sent.
-func scalarText(v jsontext.Value) (string, bool) {
-	switch v.Kind() {
-	case '"':
-		var text string
-		err := json.Unmarshal(v, &text)
-		return text, err == nil
-	case '0', 't', 'f':
-		return strings.TrimSpace(string(v)), true
-	}
-	return "", false
-}
-
-// joined writes items between commas, each escaped.
-func joined(texts []string, escape func(string) string) string {
-	var all []string
-	for _, text := range texts {
-		all = append(all, escape(text))
-	}
-	return strings.Join(all, ",")
-}
-
-// queryPairs writes a query parameter.
-func queryPairs(q *model.Param, texts []string) []string {
-	name := url.QueryEscape(q.Name)
-	if !q.Explode {
-		return []string{name + "=" + joined(texts, url.QueryEscape)}
-	}
-	var pairs []string
-	for _, text := range texts {
-		pairs = append(pairs, name+"="+url.QueryEscape(text))
-	}
-	return pairs
 }
 
 // literal prints s as a gatetest.Request.

@@ -2,16 +2,13 @@ package samples
 
 import (
 	"net/http"
-	"net/url"
-	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/gatewright/gatewright/generator/example"
 	"github.com/gatewright/gatewright/generator/model"
 )
 
@@ -29,43 +26,20 @@ func (m *Maker) call(op *model.Operation) (*call, string) {
 		return nil, why
 	}
 	c := &call{method: op.Method, server: m.server, urlVar: m.names.base + "_URL", creds: m.credentials(needs)}
-	path := op.Path
-	var pairs, cookies []string
-	for i := range op.Params {
-		q := &op.Params[i]
-		if !q.Required || m.holdsCredential(q) {
-			continue
-		}
-		texts, ok := exampleTexts(q)
-		if !ok {
-			return nil, "There is no sample for this operation: the document gives no example of a parameter that it requires."
-		}
-		switch q.In {
-		case "path":
-			text := joined(texts, url.PathEscape)
-			if text == "" || text == "." || text == ".." {
-				return nil, "There is no sample for this operation: the example of a parameter in its path cannot be sent."
-			}
-			path = strings.ReplaceAll(path, "{"+q.Name+"}", text)
-		case "query":
-			pairs = append(pairs, queryPairs(q, texts)...)
-		case "header":
-			text := strings.Join(texts, ",")
-			if !plain.MatchString(text) || notOurs[http.CanonicalHeaderKey(q.Name)] {
-				return nil, "There is no sample for this operation: the example of a header cannot be sent."
-			}
-			c.headers = append(c.headers, [2]string{q.Name, text})
-		case "cookie":
-			cookies = append(cookies, q.Name+"="+joined(texts, url.PathEscape))
+	sent, err := example.Of(m.api, op)
+	for _, h := range sent.Headers {
+		if notOurs[http.CanonicalHeaderKey(h[0])] {
+			err = example.ErrHeader
 		}
 	}
-	if strings.ContainsAny(path, "{}") {
-		return nil, "There is no sample for this operation: the document leaves a part of its path open."
+	if err != nil {
+		return nil, "There is no sample for this operation: " + err.Error() + "."
 	}
-	c.cookies = strings.Join(cookies, "; ")
-	c.target = escapePath(path)
-	if len(pairs) > 0 {
-		c.target += "?" + strings.Join(pairs, "&")
+	c.headers = sent.Headers
+	c.cookies = strings.Join(sent.Cookies, "; ")
+	c.target = escapePath(sent.Path)
+	if len(sent.Query) > 0 {
+		c.target += "?" + strings.Join(sent.Query, "&")
 	}
 	if op.Body != nil {
 		if why := c.take(op.Body); why != "" {
@@ -116,22 +90,6 @@ func (c *call) take(b *model.Body) string {
 	}
 }
 
-// holdsCredential tells whether q is where the credential of a scheme lies: it
-// comes with that.
-func (m *Maker) holdsCredential(q *model.Param) bool {
-	for i := range m.api.Schemes {
-		for _, place := range m.api.Schemes[i].Places {
-			if place.In == q.In && (place.Name == q.Name || q.In == "header" && strings.EqualFold(place.Name, q.Name)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// plain matches texts that mean the same in a header.
-var plain = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
-
 // notOurs are the headers that HTTP clients set themselves, or act on.
 var notOurs = map[string]bool{
 	"Connection": true, "Content-Encoding": true, "Content-Length": true, "Content-Type": true, "Cookie": true, "Expect": true,
@@ -151,67 +109,6 @@ func escapePath(path string) string {
 		}
 	}
 	return b.String()
-}
-
-// exampleTexts returns a parameter's example as the texts of its items, or the
-// only one; false where there is none that can be sent.
-func exampleTexts(q *model.Param) ([]string, bool) {
-	example := jsontext.Value(q.Example)
-	if !example.IsValid() {
-		return nil, false
-	}
-	if example.Kind() != '[' {
-		text, ok := scalarText(example)
-		return []string{text}, ok
-	}
-	var items []jsontext.Value
-	if err := json.Unmarshal(example, &items); err != nil || len(items) == 0 || !slices.Contains(q.Shape.Types, "array") {
-		return nil, false
-	}
-	var texts []string
-	for _, item := range items {
-		text, ok := scalarText(item)
-		if !ok {
-			return nil, false
-		}
-		texts = append(texts, text)
-	}
-	return texts, true
-}
-
-// scalarText returns a JSON string, number or boolean as it is sent.
-func scalarText(v jsontext.Value) (string, bool) {
-	switch v.Kind() {
-	case '"':
-		var text string
-		err := json.Unmarshal(v, &text)
-		return text, err == nil
-	case '0', 't', 'f':
-		return strings.TrimSpace(string(v)), true
-	}
-	return "", false
-}
-
-// joined writes items between commas, each escaped.
-func joined(texts []string, escape func(string) string) string {
-	var all []string
-	for _, text := range texts {
-		all = append(all, escape(text))
-	}
-	return strings.Join(all, ",")
-}
-
-// queryPairs writes a query parameter.
-func queryPairs(q *model.Param, texts []string) []string {
-	name := url.QueryEscape(q.Name)
-	if !q.Explode {
-		return []string{name + "=" + joined(texts, url.QueryEscape)}
-	}
-	var pairs []string
-	for _, text := range texts {
-		pairs = append(pairs, name+"="+url.QueryEscape(text))
-	}
-	return pairs
 }
 
 // printableJSON writes JSON so that it reads well and every letter of it
