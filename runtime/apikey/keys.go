@@ -216,7 +216,7 @@ func (k *Keys) room(ctx context.Context, owner Owner, now time.Time, most int) e
 	case alive >= most:
 		return fmt.Errorf("%w: there are %d keys already; revoke those that are not used", ErrRequest, alive)
 	case len(recs) >= maxKept:
-		return fmt.Errorf("%w: %d keys were made in the last months; there is room again when those that are dead are forgotten, after %d days", ErrRequest, len(recs), keptDays)
+		return fmt.Errorf("%w: %d keys were made in the last months; there is room again when those that are dead are forgotten, after %d days", ErrRequest, len(recs), int(KeptDead.Hours())/24)
 	}
 	return nil
 }
@@ -344,8 +344,7 @@ func (k *Keys) List(ctx context.Context, q Query) ([]Record, error) {
 
 const (
 	// maxKept is how many keys a user has at most, dead ones among them.
-	maxKept  = 1000
-	keptDays = 90 // store.KeptDead, which is not to be imported from here
+	maxKept = 1000
 	// maxListed is how many keys of one owner are looked at before something
 	// is wrong: more than anybody can have made.
 	maxListed = 100 * maxKept
@@ -390,7 +389,8 @@ func (k *Keys) Load(ctx context.Context, id string) (Record, error) {
 }
 
 // Revoke revokes a key; it is refused from the next request on, and on other
-// replicas within the time of their caches. Revoking it again changes nothing. The error wraps ErrNotFound for an unknown id.
+// replicas within the time of their caches. Revoking it again changes nothing.
+// The error wraps ErrNotFound for an unknown id.
 func (k *Keys) Revoke(ctx context.Context, id string) error {
 	if err := k.cfg.Store.Revoke(ctx, id, k.now()); err != nil {
 		return fmt.Errorf("apikey: revoking a key: %w", err)

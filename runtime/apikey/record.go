@@ -26,6 +26,10 @@ type Record struct {
 	ReplacedBy string    // id of the key that it was rotated to; "": none
 }
 
+// KeptDead is how long the record of a key is kept after it was revoked or
+// expired, whichever is first.
+const KeptDead = 90 * 24 * time.Hour
+
 // An Owner is who a key speaks for: a user or a client, never both. Its zero
 // value is nobody.
 type Owner struct {

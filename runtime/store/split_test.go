@@ -157,7 +157,7 @@ func TestSplitSweep(t *testing.T) {
 	both := opened(t, store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "server.db"), Sessions: server.URL()})
 	dead := func(id string) {
 		rec := someKey(id)
-		rec.Revoked = time.Now().Add(-2 * store.KeptDead)
+		rec.Revoked = time.Now().Add(-2 * apikey.KeptDead)
 		if err := both.Keys().Create(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
@@ -293,8 +293,9 @@ func TestSplitWatch(t *testing.T) {
 
 // TestOpenClosesAgain: what was opened in vain is closed.
 func TestOpenClosesAgain(t *testing.T) {
-	main, beside := &odd{}, &odd{}
+	main, beside, full := &odd{}, &odd{}, &odd{}
 	drivers := []store.Driver{
+		driver{"full", func() (store.Shared, error) { return full, nil }},
 		driver{"main", func() (store.Shared, error) { return main, nil }},
 		driver{"beside", func() (store.Shared, error) { return oddShared{beside}, nil }},
 		driver{"broken", func() (store.Shared, error) { return nil, errors.New("it is broken") }},
@@ -306,6 +307,7 @@ func TestOpenClosesAgain(t *testing.T) {
 		"no keys and users":   {store.Config{URL: "beside:hunter2"}, []string{"beside keeps no keys", "sqlite:FILE", "sessions_store"}},
 		"broken":              {store.Config{URL: "main:", Sessions: "broken:hunter2"}, []string{"it is broken"}},
 		"no scheme":           {store.Config{URL: "main:", Sessions: "hunter2"}, []string{"sessions_store", "no scheme"}},
+		"two full stores":     {store.Config{URL: "main:", Sessions: "full:hunter2"}, []string{"sessions_store", "its own users", "redis://"}},
 		"a driver is missing": {store.Config{URL: "main:", Sessions: "redis://:hunter2@h"}, []string{"runtime/store/redis", "redis.Driver"}},
 	} {
 		main.closed.Store(0)
@@ -326,5 +328,8 @@ func TestOpenClosesAgain(t *testing.T) {
 		if n := main.closed.Load() + beside.closed.Load(); n != 1 {
 			t.Errorf("%s: Open() closed what it had opened %d times, want once", name, n)
 		}
+	}
+	if full.closed.Load() != 1 {
+		t.Errorf("the second full store was closed %d times, want once", full.closed.Load())
 	}
 }

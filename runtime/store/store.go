@@ -34,7 +34,7 @@ type Shared interface {
 	Watch(ctx context.Context, changed func(Change))
 	// Sweep removes what has ended by now, used or not, and need not be
 	// remembered any longer: sessions, revocations, marks and locks, and
-	// keys that have been dead for [KeptDead]. It removes a bounded number
+	// keys that have been dead for apikey.KeptDead. It removes a bounded number
 	// in one call, the rest in the next: call it every minute or so. It may
 	// run on several replicas at once.
 	Sweep(ctx context.Context, now time.Time) error
@@ -49,10 +49,6 @@ type Stores interface {
 	Keys() apikey.Store
 	Users() user.Store
 }
-
-// KeptDead is how long the record of a key is kept after it was revoked or
-// expired, whichever is first.
-const KeptDead = 90 * 24 * time.Hour
 
 // A Change is what was changed in a store. The zero Change: anything.
 type Change struct {
@@ -116,6 +112,10 @@ func Open(ctx context.Context, cfg Config, drivers ...Driver) (Stores, error) {
 	sessions, err := open(ctx, "sessions_store", cfg.Sessions, drivers)
 	if err != nil {
 		return nil, errors.Join(err, main.Close())
+	}
+	if _, ok := sessions.(Stores); ok {
+		// Its sessions are of its own users, and there are none.
+		return nil, errors.Join(errors.New("store: sessions_store names a store of keys and users too, which keeps sessions of its own users alone: name redis://HOST there, or leave it out"), sessions.Close(), main.Close())
 	}
 	return &split{Stores: main, sessions: sessions}, nil
 }

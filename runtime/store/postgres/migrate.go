@@ -4,12 +4,11 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
-	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gatewright/gatewright/runtime/store/internal/sqlstore"
 )
 
 // files are the migrations, in the order of their names: 0001_…, 0002_…. One
@@ -20,26 +19,7 @@ var files embed.FS
 
 // migrations are the statements of the files. The schema's version is how many
 // of them have been run.
-var migrations = readMigrations()
-
-func readMigrations() []string {
-	names, err := fs.Glob(files, "migrations/*.sql")
-	if err != nil {
-		panic(err) // the pattern is a constant
-	}
-	var all []string
-	for i, name := range names {
-		if !strings.HasPrefix(name, fmt.Sprintf("migrations/%04d_", i+1)) {
-			panic("postgres: " + name + " is not migration " + strconv.Itoa(i+1))
-		}
-		b, err := files.ReadFile(name)
-		if err != nil {
-			panic(err) // it was listed
-		}
-		all = append(all, string(b))
-	}
-	return all
-}
+var migrations = sqlstore.Migrations(files)
 
 // migrationLock is the advisory lock under which tables are changed. It is one
 // for the whole database: programs with tables in other schemas wait too.

@@ -5,15 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gatewright/gatewright/runtime/store"
-)
-
-const (
-	// sweepRows is how many rows one statement removes: none of it holds
-	// others up for long.
-	sweepRows = 1000
-	// sweepSteps is how many statements a call of Sweep runs at most for a table.
-	sweepSteps = 20
+	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/store/internal/sqlstore"
 )
 
 // sweeps remove at most $2 rows that have ended at $1.
@@ -32,7 +25,7 @@ const swept = "(SELECT least($1::bigint, floor(extract(epoch FROM statement_time
 
 // sweepKeys removes keys that died by that column long ago.
 func sweepKeys(end string) string {
-	return sweep("gatewright_keys", "id", fmt.Sprintf("%[1]s > 0 AND %[1]s <= %[2]s - %[3]d", end, swept, store.KeptDead.Milliseconds()))
+	return sweep("gatewright_keys", "id", fmt.Sprintf("%[1]s > 0 AND %[1]s <= %[2]s - %[3]d", end, swept, apikey.KeptDead.Milliseconds()))
 }
 
 // sweep passes over rows that somebody changes at the moment. What it picks it
@@ -46,23 +39,7 @@ func sweep(table, primary, condition string) string {
 // thousand at a time, and no more than callTime allows. Each kind gets its turn
 // before any gets a second one.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
-	begun := time.Now()
-	left := sweeps
-	for step := 0; step < sweepSteps && len(left) > 0; step++ {
-		if step > 0 && time.Since(begun) > callTime {
-			return nil // the next call goes on
-		}
-		var more []string
-		for _, statement := range left {
-			n, err := s.exec(ctx, statement, millis(now), sweepRows)
-			if err != nil {
-				return err
-			}
-			if n == sweepRows {
-				more = append(more, statement)
-			}
-		}
-		left = more
-	}
-	return nil
+	return sqlstore.Sweep(ctx, sweeps, callTime, func(ctx context.Context, statement string) (int64, error) {
+		return s.exec(ctx, statement, millis(now), sqlstore.SweepRows)
+	})
 }

@@ -5,9 +5,8 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
-	"io/fs"
-	"strconv"
-	"strings"
+
+	"github.com/gatewright/gatewright/runtime/store/internal/sqlstore"
 )
 
 // files are the migrations, in the order of their names: 0001_…, 0002_…. One
@@ -18,26 +17,7 @@ var files embed.FS
 
 // migrations are the statements of the files. The schema's version is how many
 // of them have been run.
-var migrations = readMigrations()
-
-func readMigrations() []string {
-	names, err := fs.Glob(files, "migrations/*.sql")
-	if err != nil {
-		panic(err) // the pattern is a constant
-	}
-	var all []string
-	for i, name := range names {
-		if !strings.HasPrefix(name, fmt.Sprintf("migrations/%04d_", i+1)) {
-			panic("sqlite: " + name + " is not migration " + strconv.Itoa(i+1))
-		}
-		b, err := files.ReadFile(name)
-		if err != nil {
-			panic(err) // it was listed
-		}
-		all = append(all, string(b))
-	}
-	return all
-}
+var migrations = sqlstore.Migrations(files)
 
 // migrate brings the tables up to date under an exclusive lock: of several
 // programs that start at once, one does the work and the others wait for it.

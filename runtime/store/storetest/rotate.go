@@ -109,7 +109,7 @@ func testRelabel(t *testing.T, open Opener) {
 func testSweepKeys(t *testing.T, open Opener) {
 	s := fresh(t, open)
 	now := instant()
-	long, short := now.Add(-store.KeptDead), now.Add(-store.KeptDead+time.Minute)
+	long, short := now.Add(-apikey.KeptDead), now.Add(-apikey.KeptDead+time.Minute)
 	kept := map[string]bool{}
 	for i, c := range []struct {
 		revoked, expires time.Time
