@@ -87,13 +87,6 @@ func (s *RedisServer) Stop() { s.end(syscall.SIGTERM) }
 // Kill ends the server without giving it a chance to save anything.
 func (s *RedisServer) Kill() { s.end(os.Kill) }
 
-// Pause has the server answer nothing, while its connections stay, until
-// Resume.
-func (s *RedisServer) Pause(t testing.TB) { s.signal(t, syscall.SIGSTOP) }
-
-// Resume ends a Pause.
-func (s *RedisServer) Resume(t testing.TB) { s.signal(t, syscall.SIGCONT) }
-
 // Start starts a server that has ended, at the same port. It has forgotten
 // everything, unless its arguments have it keep its records.
 func (s *RedisServer) Start(t testing.TB) {
@@ -218,14 +211,4 @@ func (s *RedisServer) end(how os.Signal) {
 		<-s.ended
 	}
 	s.cmd = nil
-}
-
-func (s *RedisServer) signal(t testing.TB, what os.Signal) {
-	t.Helper()
-	if s.cmd == nil {
-		t.Fatal("testenv: the server does not run")
-	}
-	if err := s.cmd.Process.Signal(what); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -5,13 +5,12 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
 )
@@ -291,25 +290,16 @@ func (d *draft) checkTexts() {
 	}
 }
 
-// largestLogo is how large the file of a logo may be.
-const largestLogo = 64 << 10
-
+// checkLook has the pages say what is wrong with each part of their look.
 func (d *draft) checkLook() {
-	if a := d.Look.Accent; a != "" && (len(a) != 7 || a[0] != '#' || strings.Trim(a[1:], "0123456789abcdefABCDEF") != "") {
-		d.wrong("look.accent", fmt.Sprintf("%q is no colour", a), "write it as #1f4fbf")
-	}
-	if d.Look.Logo == "" {
-		return
-	}
-	info, err := os.Stat(d.Look.Logo)
-	switch {
-	case err != nil:
-		d.wrong("look.logo", err.Error(), "")
-	case !info.Mode().IsRegular():
-		d.wrong("look.logo", d.Look.Logo+" is not a file", "")
-	case info.Size() > largestLogo:
-		d.wrong("look.logo", "is larger than 64 KiB", "every page of the server has it in it")
-	case !slices.Contains([]string{".svg", ".png", ".jpg", ".jpeg", ".webp"}, strings.ToLower(filepath.Ext(d.Look.Logo))):
-		d.wrong("look.logo", d.Look.Logo+" is not called .svg, .png, .jpg or .webp", "")
+	for _, c := range []struct {
+		setting string
+		part    Look
+	}{
+		{"look.name", Look{Name: d.Look.Name}}, {"look.logo", Look{Logo: d.Look.Logo}}, {"look.accent", Look{Accent: d.Look.Accent}},
+	} {
+		if _, err := page.NewLook(c.part.Name, c.part.Logo, c.part.Accent); err != nil {
+			d.wrong(c.setting, strings.TrimPrefix(err.Error(), "page: "), "")
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -85,19 +86,25 @@ func TestCacheTime(t *testing.T) {
 
 func TestLook(t *testing.T) {
 	dir := site(t)
-	write(t, filepath.Join(dir, "logo.svg"), "<svg/>")
+	write(t, filepath.Join(dir, "logo.svg"), `<svg xmlns="http://www.w3.org/2000/svg"/>`)
+	write(t, filepath.Join(dir, "false.svg"), "<html/>")
+	if err := os.Mkdir(filepath.Join(dir, "folder.svg"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write(t, filepath.Join(dir, "logo.exe"), "MZ")
-	write(t, filepath.Join(dir, "huge.png"), strings.Repeat("x", largestLogo+1))
+	write(t, filepath.Join(dir, "huge.png"), strings.Repeat("x", 64<<10+1))
 	for text, wrong := range map[string]string{
 		"look: {name: Blog, logo: logo.svg, accent: '#1F4fbf'}": "",
-		"look: {accent: red}":       `"red" is no colour`,
-		"look: {accent: '#12345g'}": "is no colour",
-		"look: {logo: logo.exe}":    "is not called .svg",
-		"look: {logo: huge.png}":    "is larger than 64 KiB",
-		"look: {logo: nowhere.png}": "nowhere.png",
-		"look: {logo: .}":           "is not a file",
-		"sessions: {recent: 5m}":    "",
-		"sessions: {recent: 0s}":    "recent",
+		"look: {accent: red}":                             `"red" is no colour`,
+		"look: {accent: '#12345g'}":                       "is no colour",
+		"look: {logo: logo.exe}":                          "look.logo: the logo",
+		"look: {logo: huge.png}":                          "has more than 64 KiB",
+		"look: {logo: nowhere.png}":                       "nowhere.png",
+		"look: {logo: folder.svg}":                        "is no file",
+		"look: {logo: false.svg}":                         "is not what its ending says",
+		"look: {name: '" + strings.Repeat("x", 61) + "'}": "look.name: the name",
+		"sessions: {recent: 5m}":                          "",
+		"sessions: {recent: 0s}":                          "recent",
 	} {
 		file := filepath.Join(dir, "server.yaml")
 		write(t, file, good+"\n"+text+"\n")

@@ -80,20 +80,24 @@ func New(cfg Config) (*Docs, error) {
 		return nil, err
 	}
 	d := &Docs{files: make(map[string]*file)}
-	add := func(path, kind string, text []byte, err error) string {
-		f := newFile(kind, text)
+	put := func(path string, f *file, err error) string {
 		d.files[path] = f
 		errs = append(errs, err)
 		return path + "?v=" + f.version
+	}
+	add := func(path, kind string, text []byte, err error) string {
+		return put(path, newFile(kind, text), err)
+	}
+	ui := func(name, kind string) string {
+		f, err := uiFile(name, kind)
+		return put(Path+"/"+name, f, err)
 	}
 	css, err := files.ReadFile("docs.css")
 	style := add(Path+"/docs.css", "text/css; charset=utf-8", append([]byte(cfg.Look.Colours()), css...), err)
 	js, err := files.ReadFile("docs.js")
 	script := add(Path+"/docs.js", "text/javascript; charset=utf-8", js, err)
-	css, err = inflated("swagger-ui.css.gz")
-	uiStyle := add(Path+"/swagger-ui.css", "text/css; charset=utf-8", css, err)
-	js, err = inflated("swagger-ui-bundle.js.gz")
-	uiScript := add(Path+"/swagger-ui-bundle.js", "text/javascript; charset=utf-8", js, err)
+	uiStyle := ui("swagger-ui.css", "text/css; charset=utf-8")
+	uiScript := ui("swagger-ui-bundle.js", "text/javascript; charset=utf-8")
 	document := add(DocumentPath, "application/json", cfg.Document, nil)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
@@ -131,17 +135,24 @@ func sessionPath(login string) string {
 	return ""
 }
 
-// inflated reads a file of swagger-ui.
-func inflated(name string) ([]byte, error) {
-	packed, err := static.FS.ReadFile(name)
+// uiFile is a file of swagger-ui, which comes packed.
+func uiFile(name, kind string) (*file, error) {
+	packed, err := static.FS.ReadFile(name + ".gz")
 	if err != nil {
-		return nil, err
+		return &file{}, err
 	}
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, err
+		return &file{}, err
 	}
-	return io.ReadAll(r)
+	text, err := io.ReadAll(r)
+	return &file{kind: kind, text: text, packed: packed, version: version(text)}, err
+}
+
+// version is a digest of what a file holds.
+func version(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // A file is one that is served, as it is and packed.
@@ -153,8 +164,7 @@ type file struct {
 }
 
 func newFile(kind string, text []byte) *file {
-	sum := sha256.Sum256(text)
-	f := &file{kind: kind, text: text, version: hex.EncodeToString(sum[:8])}
+	f := &file{kind: kind, text: text, version: version(text)}
 	if len(text) > 1024 {
 		var out bytes.Buffer
 		w := gzip.NewWriter(&out)
