@@ -12,17 +12,19 @@ import (
 
 	_ "crypto/sha256" // for hashes
 	_ "crypto/sha512"
+
+	"github.com/gatewright/gatewright/runtime/claims"
 )
 
 // checkParties checks who issued a token and for whom, and returns the issuer.
-func (v *Validator) checkParties(c claims) (string, error) {
-	iss, err := c.text("iss")
+func (v *Validator) checkParties(c claims.Set) (string, error) {
+	iss, err := c.Text("iss")
 	if err != nil {
 		return "", err
 	}
 	want := v.cfg.Issuer
 	if len(v.cfg.Tenants) > 0 {
-		tid, err := c.text("tid")
+		tid, err := c.Text("tid")
 		if err != nil {
 			return "", err
 		}
@@ -34,7 +36,7 @@ func (v *Validator) checkParties(c claims) (string, error) {
 	if iss != want {
 		return "", fmt.Errorf("issued by %.200q, not by %q", iss, want)
 	}
-	aud, err := c.audience()
+	aud, err := c.Audience()
 	if err != nil {
 		return "", err
 	}
@@ -42,23 +44,23 @@ func (v *Validator) checkParties(c claims) (string, error) {
 	if !slices.Equal(aud, []string{v.cfg.ClientID}) {
 		return "", errors.New("aud is not this client and nobody else")
 	}
-	azp, err := c.text("azp")
+	azp, err := c.Text("azp")
 	if err != nil {
 		return "", err
 	}
-	if c.has("azp") && azp != v.cfg.ClientID {
+	if c.Has("azp") && azp != v.cfg.ClientID {
 		return "", errors.New("azp is not this client")
 	}
 	return iss, nil
 }
 
 // checkExpiry checks exp, which must be there, and nbf.
-func (v *Validator) checkExpiry(c claims, now time.Time) (time.Time, error) {
-	exp, err := c.time("exp")
+func (v *Validator) checkExpiry(c claims.Set, now time.Time) (time.Time, error) {
+	exp, err := c.Time("exp")
 	if err != nil {
 		return exp, err
 	}
-	if !c.has("exp") {
+	if !c.Has("exp") {
 		return exp, errors.New("exp is missing")
 	}
 	if ago := now.Sub(exp); ago >= v.cfg.Skew {
@@ -67,8 +69,8 @@ func (v *Validator) checkExpiry(c claims, now time.Time) (time.Time, error) {
 	return exp, v.checkNotBefore(c, now)
 }
 
-func (v *Validator) checkNotBefore(c claims, now time.Time) error {
-	nbf, err := c.time("nbf")
+func (v *Validator) checkNotBefore(c claims.Set, now time.Time) error {
+	nbf, err := c.Time("nbf")
 	if err != nil {
 		return err
 	}
@@ -79,12 +81,12 @@ func (v *Validator) checkNotBefore(c claims, now time.Time) error {
 }
 
 // checkIssued checks iat, which must be there and no longer ago than oldest.
-func (v *Validator) checkIssued(c claims, now time.Time, oldest time.Duration) (time.Time, error) {
-	iat, err := c.time("iat")
+func (v *Validator) checkIssued(c claims.Set, now time.Time, oldest time.Duration) (time.Time, error) {
+	iat, err := c.Time("iat")
 	if err != nil {
 		return iat, err
 	}
-	if !c.has("iat") {
+	if !c.Has("iat") {
 		return iat, errors.New("iat is missing")
 	}
 	ago := now.Sub(iat)
@@ -98,8 +100,8 @@ func (v *Validator) checkIssued(c claims, now time.Time, oldest time.Duration) (
 }
 
 // checkNonce compares the nonce, by which a token belongs to one login.
-func checkNonce(c claims, want Expect) error {
-	nonce, err := c.text("nonce")
+func checkNonce(c claims.Set, want Expect) error {
+	nonce, err := c.Text("nonce")
 	if err != nil {
 		return err
 	}
@@ -117,9 +119,9 @@ func checkNonce(c claims, want Expect) error {
 
 // checkAccessToken checks at_hash, which may be absent: the left half of the
 // hash that the signature's algorithm uses, over the access token.
-func checkAccessToken(c claims, token, alg string) error {
-	got, err := c.text("at_hash")
-	if err != nil || !c.has("at_hash") {
+func checkAccessToken(c claims.Set, token, alg string) error {
+	got, err := c.Text("at_hash")
+	if err != nil || !c.Has("at_hash") {
 		return err
 	}
 	h := hashOf(alg).New()

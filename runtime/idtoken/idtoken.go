@@ -20,6 +20,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
+	"github.com/gatewright/gatewright/runtime/claims"
 	"github.com/gatewright/gatewright/runtime/jwks"
 )
 
@@ -27,12 +28,9 @@ import (
 // cause, for the log: it quotes no token, subject, nonce or name.
 var ErrInvalid = errors.New("idtoken: invalid")
 
-const (
-	// maxAge is how long ago an ID token may have been issued: it comes
-	// straight from the token endpoint. Some providers say five minutes less.
-	maxAge  = 10 * time.Minute
-	maxText = 255 // bytes of sub, sid and jti; Core, section 2, has it for sub
-)
+// maxAge is how long ago an ID token may have been issued: it comes straight
+// from the token endpoint. Some providers say five minutes less.
+const maxAge = 10 * time.Minute
 
 // tenant stands in the issuer of Entra's multi-tenant applications for the
 // tenant's id.
@@ -149,7 +147,7 @@ func (v *Validator) ID(ctx context.Context, raw string, want Expect) (Claims, er
 	}
 	now := v.cfg.Now()
 	var id Claims
-	err := v.verify(ctx, raw, v.base(now), func(c claims, alg string) (err error) {
+	err := v.verify(ctx, raw, v.base(now), func(c claims.Set, alg string) (err error) {
 		if id, err = v.id(c, now); err != nil {
 			return err
 		}
@@ -162,7 +160,7 @@ func (v *Validator) ID(ctx context.Context, raw string, want Expect) (Claims, er
 }
 
 // id reads an ID token, and checks what does not depend on the login.
-func (v *Validator) id(c claims, now time.Time) (id Claims, err error) {
+func (v *Validator) id(c claims.Set, now time.Time) (id Claims, err error) {
 	if id.Issuer, err = v.checkParties(c); err != nil {
 		return id, err
 	}
@@ -172,16 +170,16 @@ func (v *Validator) id(c claims, now time.Time) (id Claims, err error) {
 	if id.IssuedAt, err = v.checkIssued(c, now, maxAge); err != nil {
 		return id, err
 	}
-	if id.Subject, err = c.id("sub"); err != nil {
+	if id.Subject, err = c.ID("sub"); err != nil {
 		return id, err
 	}
 	if id.Subject == "" {
 		return id, errors.New("sub is missing")
 	}
-	if id.SessionID, err = c.id("sid"); err != nil {
+	if id.SessionID, err = c.ID("sid"); err != nil {
 		return id, err
 	}
-	if id.AuthTime, err = c.time("auth_time"); err != nil {
+	if id.AuthTime, err = c.Time("auth_time"); err != nil {
 		return id, err
 	}
 	if id.AuthTime.Nanosecond() != 0 {
@@ -190,15 +188,15 @@ func (v *Validator) id(c claims, now time.Time) (id Claims, err error) {
 	if ahead := id.AuthTime.Sub(now); ahead > v.cfg.Skew {
 		return id, fmt.Errorf("auth_time is %s in the future: is this machine's clock right?", ahead.Round(time.Second))
 	}
-	if c.has("events") {
+	if c.Has("events") {
 		return id, errors.New("it says what happened (events), as logout tokens do")
 	}
-	id.All = c.all
+	id.All = c.All()
 	return id, nil
 }
 
 // checkExpect checks an ID token that is good against what is expected of it.
-func (v *Validator) checkExpect(id Claims, c claims, want Expect, alg string) error {
+func (v *Validator) checkExpect(id Claims, c claims.Set, want Expect, alg string) error {
 	if err := checkNonce(c, want); err != nil {
 		return err
 	}

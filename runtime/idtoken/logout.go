@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gatewright/gatewright/runtime/claims"
 )
 
 // logoutAge is for how long after it was issued a logout token is taken, even
@@ -39,7 +41,7 @@ func (v *Validator) Logout(ctx context.Context, raw string) (Logout, error) {
 	base := v.base(now)
 	base.SkipExpiryCheck = true // exp may be absent
 	var out Logout
-	err := v.verify(ctx, raw, base, func(c claims, _ string) (err error) {
+	err := v.verify(ctx, raw, base, func(c claims.Set, _ string) (err error) {
 		out, err = v.logout(c, now)
 		return err
 	}, "jwt", "logout+jwt")
@@ -49,7 +51,7 @@ func (v *Validator) Logout(ctx context.Context, raw string) (Logout, error) {
 	return out, nil
 }
 
-func (v *Validator) logout(c claims, now time.Time) (out Logout, err error) {
+func (v *Validator) logout(c claims.Set, now time.Time) (out Logout, err error) {
 	if out.Issuer, err = v.checkParties(c); err != nil {
 		return out, err
 	}
@@ -57,7 +59,7 @@ func (v *Validator) logout(c claims, now time.Time) (out Logout, err error) {
 		return out, err
 	}
 	out.Expires = out.IssuedAt.Add(logoutAge)
-	if c.has("exp") {
+	if c.Has("exp") {
 		exp, err := v.checkExpiry(c, now)
 		if err != nil {
 			return out, err
@@ -72,20 +74,20 @@ func (v *Validator) logout(c claims, now time.Time) (out Logout, err error) {
 	if err := checkEvents(c); err != nil {
 		return out, err
 	}
-	if c.has("nonce") {
+	if c.Has("nonce") {
 		// It would be an ID token.
 		return out, errors.New("nonce is there, which a logout token must not have")
 	}
-	if out.JTI, err = c.id("jti"); err != nil {
+	if out.JTI, err = c.ID("jti"); err != nil {
 		return out, err
 	}
 	if out.JTI == "" {
 		return out, errors.New("jti is missing")
 	}
-	if out.Subject, err = c.id("sub"); err != nil {
+	if out.Subject, err = c.ID("sub"); err != nil {
 		return out, err
 	}
-	if out.SessionID, err = c.id("sid"); err != nil {
+	if out.SessionID, err = c.ID("sid"); err != nil {
 		return out, err
 	}
 	if out.Subject == "" && out.SessionID == "" {
@@ -95,9 +97,9 @@ func (v *Validator) logout(c claims, now time.Time) (out Logout, err error) {
 }
 
 // checkEvents checks that events says that somebody signed out, and nothing else.
-func checkEvents(c claims) error {
+func checkEvents(c claims.Set) error {
 	var events map[string]jsontext.Value
-	if json.Unmarshal(c.raw["events"], &events) != nil {
+	if json.Unmarshal(c.Raw("events"), &events) != nil {
 		return errors.New("events is missing or not an object")
 	}
 	if len(events) != 1 || events[logoutEvent].Kind() != '{' {

@@ -10,11 +10,12 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
+	"github.com/gatewright/gatewright/runtime/claims"
 	"github.com/gatewright/gatewright/runtime/jwks"
 )
 
 // A look is a check of the claims of a token that is signed with alg.
-type look func(c claims, alg string) error
+type look func(c claims.Set, alg string) error
 
 // verify has go-oidc verify a token and check looks at its claims. types are
 // what the header's typ may be beside absent. Whatever goes wrong, ErrInvalid

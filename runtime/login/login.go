@@ -34,6 +34,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/gatewright/gatewright/runtime/discovery"
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/provider"
@@ -158,7 +159,7 @@ func (l *Login) Open(ctx context.Context) error {
 	for i, p := range l.peers {
 		wait.Go(func() {
 			_, err := p.ready(ctx)
-			if errors.Is(err, errMetadata) {
+			if errors.Is(err, discovery.ErrMismatch) {
 				errs[i] = err
 			} else if err != nil {
 				l.logger().WarnContext(ctx, "provider does not answer; it is asked again when somebody signs in", "provider", p.Name, "cause", err.Error())

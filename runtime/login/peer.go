@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/gatewright/gatewright/runtime/discovery"
 	"github.com/gatewright/gatewright/runtime/fetch"
 	"github.com/gatewright/gatewright/runtime/idtoken"
 	"github.com/gatewright/gatewright/runtime/jwks"
@@ -53,7 +54,8 @@ type link struct {
 	oauth      oauth2.Config
 	refreshURL string             // where the document sends a refresh, if not to the token endpoint
 	validator  *idtoken.Validator // nil for plain OAuth 2.0
-	metadata   metadata
+	metadata   discovery.Metadata
+	keys       *jwks.Set // nil for plain OAuth 2.0
 }
 
 func (l *Login) newPeer(cfg provider.Config) (*peer, error) {
@@ -205,7 +207,7 @@ func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
 	if !p.OpenID() {
 		return link, nil
 	}
-	m, err := discover(ctx, p.client, p.MetadataURL, p.Issuer)
+	m, err := discovery.Ask(ctx, p.client, p.MetadataURL, p.Issuer, "authorization_endpoint", "token_endpoint", "jwks_uri")
 	if err != nil {
 		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
 	}
@@ -214,8 +216,7 @@ func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
 	}
-	m.keys = keys
-	link.metadata = m
+	link.metadata, link.keys = m, keys
 	link.oauth.Endpoint.AuthURL, link.oauth.Endpoint.TokenURL = m.AuthorizationEndpoint, m.TokenEndpoint
 	link.validator, err = idtoken.New(idtoken.Config{
 		Issuer: p.Issuer, Tenants: p.Tenants, ClientID: p.ClientID, Algorithms: p.Algorithms, Keys: keys, Now: p.login.cfg.Now,
@@ -233,7 +234,7 @@ func (p *peer) keys(uri string) (*jwks.Set, error) {
 	old := p.link
 	p.mu.Unlock()
 	if old != nil && old.metadata.JWKSURI == uri {
-		return old.metadata.keys, nil
+		return old.keys, nil
 	}
 	return jwks.New(jwks.Config{URL: uri, Client: p.client, Algorithms: p.Algorithms, Now: p.login.cfg.Now, Logger: p.login.cfg.Logger})
 }
@@ -269,7 +270,7 @@ func (p *peer) scopes() []string {
 }
 
 // advise logs what the provider says of itself that will not do.
-func (p *peer) advise(ctx context.Context, m metadata) {
+func (p *peer) advise(ctx context.Context, m discovery.Metadata) {
 	if len(m.AuthMethods) > 0 && !slices.Contains(m.AuthMethods, p.ClientAuth) {
 		p.login.logger().WarnContext(ctx, "provider does not offer the client authentication that is configured; set client_auth",
 			"provider", p.Name, "client_auth", p.ClientAuth, "offered", strings.Join(m.AuthMethods, " "))
