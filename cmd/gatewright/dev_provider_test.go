@@ -99,8 +99,8 @@ func TestDevProviderConfig(t *testing.T) {
 		t.Errorf("provider %+v", p)
 	}
 	want := map[string]provider.Binding{
-		"login":       {Provider: "dev", ScopesClaim: "scopes"},
-		`say "oauth"`: {Provider: "dev", ScopesClaim: "scopes"},
+		"login":       {Providers: []string{"dev"}, ScopesClaim: "scopes"},
+		`say "oauth"`: {Providers: []string{"dev"}, ScopesClaim: "scopes"},
 	}
 	if !reflect.DeepEqual(cfg.Schemes, want) {
 		t.Errorf("schemes %+v, want %+v", cfg.Schemes, want)

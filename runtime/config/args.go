@@ -96,13 +96,6 @@ func (d *draft) unknownVariables(environ []string, getenv func(string) string) [
 				m.Message, m.Hint = "there is no such entry in "+f.name, "it has to stand in the file before a variable can override it"
 			}
 		}
-		for _, e := range d.entries {
-			for _, l := range e.family.later {
-				if name == e.env+"_"+inVariable(l) {
-					m.Message, m.Hint = "is not supported by this version yet", ""
-				}
-			}
-		}
 		for _, l := range later {
 			if name == variable(l) || strings.HasPrefix(name, variable(l)+"_") {
 				m.Message, m.Hint = "is not supported by this version yet", ""

@@ -54,9 +54,16 @@ type Config struct {
 	Providers []provider.Config
 	// Schemes says who answers for the document's schemes, by the name that
 	// a scheme has there. One that is not named is left to what is obvious.
-	Schemes  map[string]provider.Binding
-	Sessions Sessions
-	CORS     CORS
+	Schemes map[string]provider.Binding
+	// Clients gives programs one id each, whatever they present: the id that
+	// handlers see, and what it stands for: PROVIDER/CLIENT_ID for the client of
+	// an access token, cn:NAME, dns:NAME, email:ADDRESS or the URI itself for
+	// the subject of a certificate. One that is not named keeps that text as
+	// its id.
+	Clients     map[string][]string
+	ClientCerts ClientCerts
+	Sessions    Sessions
+	CORS        CORS
 	// Docs serves the API's reference at /docs and the document at
 	// /openapi.json, to everybody. In development they always are.
 	Docs     bool
@@ -95,6 +102,26 @@ type TLS struct {
 // Keys says how the server's API keys look.
 type Keys struct {
 	Prefix string // begins every key. Default gw
+}
+
+// ClientCerts says whose certificates are taken from clients.
+type ClientCerts struct {
+	CA string // PEM file of the authorities that certificates may come from
+	// CRL is a file of what they revoked, PEM or DER. Empty: nothing is.
+	CRL string
+	// Subject is what a certificate's bearer is called by: cn, uri, dns or
+	// email, of which it has to have exactly one. Default cn.
+	Subject string
+	// Scopes are what clients may do, by their id.
+	Scopes map[string][]string
+	// Hosts are the host names for which certificates are asked for: browsers
+	// then ask people to choose one. They need not be the public URL's: the
+	// API is served there too. Default, where CA is set: the public URL's.
+	Hosts []string
+	// Proxies are the addresses, as CIDR, of those that end TLS in front of
+	// this server and tell the client's certificate in the header Client-Cert
+	// (RFC 9440). It counts from nobody else.
+	Proxies []string
 }
 
 // Sessions says what a login leaves behind.

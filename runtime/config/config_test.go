@@ -169,8 +169,8 @@ func TestLoadEverySetting(t *testing.T) {
 			Params: map[string]string{"access_type": "offline", "prompt": "consent"},
 		}},
 		Schemes: map[string]provider.Binding{
-			"login":    {Provider: "main", ScopesClaim: "realm.roles", ScopesMap: map[string][]string{"editors": {"posts:write", "posts:read"}, "readers": {"posts:read"}}},
-			"My Login": {Provider: "code"},
+			"login":    {Providers: []string{"main"}, ScopesClaim: "realm.roles", ScopesMap: map[string][]string{"editors": {"posts:write", "posts:read"}, "readers": {"posts:read"}}},
+			"My Login": {Providers: []string{"code"}},
 		},
 		Sessions: Sessions{Kind: "sealed", Idle: 10 * time.Minute, Absolute: time.Hour, Recent: 15 * time.Minute},
 		Cache:    time.Second,
@@ -238,10 +238,10 @@ func TestEnvironmentOverrides(t *testing.T) {
 		{"PROVIDERS_CODE_USER_NAME", "n2", func(c Config) any { return c.Providers[0].UserName }, "n2"},
 		{"PROVIDERS_CODE_USER_EMAIL", "e2", func(c Config) any { return c.Providers[0].UserEmail }, "e2"},
 		{"PROVIDERS_CODE_IDENTITY", "https://p2.example", func(c Config) any { return c.Providers[0].Identity }, "https://p2.example"},
-		{"SCHEMES_LOGIN_PROVIDER", "code", func(c Config) any { return c.Schemes["login"].Provider }, "code"},
+		{"SCHEMES_LOGIN_PROVIDER", "code", func(c Config) any { return c.Schemes["login"].Providers }, []string{"code"}},
 		{"SCHEMES_LOGIN_SCOPES_CLAIM", "groups", func(c Config) any { return c.Schemes["login"].ScopesClaim }, "groups"},
 		{"SCHEMES_LOGIN_SCOPES_MAP", "a=b c,d=e", func(c Config) any { return c.Schemes["login"].ScopesMap }, map[string][]string{"a": {"b", "c"}, "d": {"e"}}},
-		{"SCHEMES_MY_LOGIN_PROVIDER", "main", func(c Config) any { return c.Schemes["My Login"].Provider }, "main"},
+		{"SCHEMES_MY_LOGIN_PROVIDER", "main", func(c Config) any { return c.Schemes["My Login"].Providers }, []string{"main"}},
 		{"LOG_FORMAT", "text", func(c Config) any { return c.Log.Format }, "text"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -14,9 +14,8 @@ import (
 // A family is a group whose members have names of the user's own, and each of
 // them the same settings.
 type family struct {
-	name  string // in the file
-	later []string
-	add   func(*entry) // gives a new entry its settings, named as below it
+	name string       // in the file
+	add  func(*entry) // gives a new entry its settings, named as below it
 }
 
 // families are all that there are.
@@ -25,7 +24,7 @@ var families = []family{
 		e.provider = &providerDraft{}
 		e.settings = providerSettings(e.provider)
 	}},
-	{name: "schemes", later: []string{"audience"}, add: func(e *entry) {
+	{name: "schemes", add: func(e *entry) {
 		e.binding = &provider.Binding{}
 		e.settings = schemeSettings(e.binding)
 	}},
@@ -125,10 +124,6 @@ func (d *draft) readEntry(e *entry, n *yaml.Node) {
 		if s, ok := e.find(key.Value); ok {
 			d.places[name] = d.place(value)
 			d.readValue(s, follow(value))
-			return
-		}
-		if slices.Contains(e.family.later, key.Value) {
-			d.at(key, name, "is not supported by this version yet", "")
 			return
 		}
 		if e.provider != nil && key.Value == "client_secret" {

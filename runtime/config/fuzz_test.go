@@ -51,13 +51,15 @@ func FuzzReadYAML(f *testing.F) {
 			return
 		}
 		for _, p := range d.Providers {
-			if p.Issuer != "" && !strings.HasPrefix(p.Issuer, "https://") || p.Issuer == "" && p.UserURL == "" || !p.ClientSecret.IsZero() || p.ClientAuth != "none" {
+			if p.Issuer != "" && !strings.HasPrefix(p.Issuer, "https://") || p.Issuer == "" && p.UserURL == "" || !p.ClientSecret.IsZero() || p.ClientAuth != "none" && p.ClientID != "" {
 				t.Errorf("readYAML accepts %q with provider %+v", content, p)
 			}
 		}
 		for name, b := range d.Schemes {
-			if b.Provider != "" && !slices.ContainsFunc(d.Providers, func(p provider.Config) bool { return p.Name == b.Provider }) {
-				t.Errorf("readYAML accepts %q with scheme %q of no provider", content, name)
+			for _, meant := range b.Providers {
+				if !slices.ContainsFunc(d.Providers, func(p provider.Config) bool { return p.Name == meant }) {
+					t.Errorf("readYAML accepts %q with scheme %q of no provider", content, name)
+				}
 			}
 		}
 		if d.Sessions.Idle > d.Sessions.Absolute || slices.Contains(d.CORS.Origins, "*") && d.CORS.Credentials {

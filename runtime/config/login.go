@@ -169,15 +169,18 @@ func (d *draft) checkSchemes() {
 	}
 	for _, key := range slices.Sorted(maps.Keys(d.Schemes)) {
 		name, b := entryName("schemes", key), d.Schemes[key]
-		if b.Provider != "" && !slices.Contains(names, b.Provider) {
+		for _, meant := range b.Providers {
+			if slices.Contains(names, meant) {
+				continue
+			}
 			hint := "there is none in providers"
 			if len(names) > 0 {
 				hint = "there are " + strings.Join(names, ", ")
 			}
-			if near := nearest(b.Provider, names); near != "" {
+			if near := nearest(meant, names); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			d.wrong(name+".provider", fmt.Sprintf("there is no provider %q", b.Provider), hint)
+			d.wrong(name+".provider", fmt.Sprintf("there is no provider %q", meant), hint)
 		}
 		if b.ScopesMap != nil && b.ScopesClaim == "" && !d.faulty(name+".scopes_claim") {
 			d.wrong(name+".scopes_map", "is set, and scopes_claim is not", "name the claim whose values are mapped")

@@ -91,7 +91,6 @@ func TestLoadRefusesLogins(t *testing.T) {
 
 		{"scheme of no provider", scheme("provider: mian"), nil, `schemes.login.provider: there is no provider "mian"` + "\n\tdid you mean main?"},
 		{"scheme, and no provider at all", good + "schemes: {login: {provider: main}}\n", nil, "there is none in providers"},
-		{"audience", scheme("audience: [blog-api]"), nil, "schemes.login.audience: is not supported by this version yet"},
 		{"scopes_map alone", scheme("scopes_map: {a: [b]}"), nil, "scopes_claim is not"},
 		{"scopes_map that grants nothing", scheme("scopes_claim: groups, scopes_map: {a: []}"), nil, `"a" has an empty list`},
 		{"scopes_map empty", scheme("scopes_claim: groups, scopes_map: {}"), nil, "schemes.login.scopes_map: is an empty mapping"},

@@ -260,7 +260,6 @@ func TestUnknownVariables(t *testing.T) {
 		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID":      "x",
 		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_SECRET":  "x",
 		"GATEWRIGHT_SCHEMES_MY_LOGIN_SCOPES_CLAIM": "x",
-		"GATEWRIGHT_SCHEMES_MY_LOGIN_AUDIENCE":     "x",
 		"GATEWRIGHT_QQQQQQQQQQQQQQQQQQQQQQ":        "x",
 		"GATEWRIGHT_STORE":                         "sqlite:x.db",
 		"GATEWRIGHT_EMPTY_ONES_COUNT_AS_NOT_THERE": "",
@@ -273,7 +272,6 @@ func TestUnknownVariables(t *testing.T) {
 		"GATEWRIGHT_PUBLIC_URI: there is no such setting\n\tdid you mean GATEWRIGHT_PUBLIC_URL?",
 		"GATEWRIGHT_PROVIDERS_MAIN_CLIENT_IDD: there is no such setting\n\tdid you mean GATEWRIGHT_PROVIDERS_MAIN_CLIENT_ID?",
 		"GATEWRIGHT_PROVIDERS_OTHER_CLIENT_ID: there is no such entry in providers\n\tit has to stand in the file",
-		"GATEWRIGHT_SCHEMES_MY_LOGIN_AUDIENCE: is not supported by this version yet",
 		"GATEWRIGHT_TLS_ACME: is not supported by this version yet",
 		"GATEWRIGHT_QQQQQQQQQQQQQQQQQQQQQQ: there is no such setting",
 	} {

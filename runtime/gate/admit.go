@@ -47,7 +47,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request, op *Operation) (who
 		return nil, true
 	}
 	if p.closed != "" {
-		refuse(w, r, op, Decision{Status: http.StatusServiceUnavailable, Code: CodeUnverified}, nil, []slog.Attr{slog.String("cause", p.closed)})
+		refuse(w, r, op, Decision{Status: http.StatusServiceUnavailable, Code: CodeUnverified}, http.Header{}, []slog.Attr{slog.String("cause", p.closed)})
 		return nil, false
 	}
 	checks := g.check(r, p)
@@ -57,7 +57,9 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request, op *Operation) (who
 	}
 	d := Decide(p.policy, states)
 	if !d.Allowed {
-		refuse(w, r, op, d, challenges(d, checks), tried(checks, d.Lacking))
+		h := http.Header{}
+		challenge(h, d, checks)
+		refuse(w, r, op, d, h, tried(checks, d.Lacking))
 		return nil, false
 	}
 	if d.Principal != nil {
@@ -223,28 +225,46 @@ func (i Identity) attrs() []slog.Attr {
 	return attrs
 }
 
-// challenges are the lines of WWW-Authenticate that a refusal needs, each
+// challenge writes the lines of WWW-Authenticate that a refusal needs, each
 // once: for a 401 those of all schemes that something verifies, for lacking
-// scopes those of the bearer tokens that lack them.
-func challenges(d Decision, checks []check) []string {
-	var lines []string
+// scopes those of the access tokens that lack them, for a credential that is
+// there twice those of access tokens (RFC 6750, section 3.1: invalid_request).
+func challenge(h http.Header, d Decision, checks []check) {
 	for _, c := range checks {
 		line := ""
 		i := slices.IndexFunc(d.Lacking, func(n Need) bool { return n.Scheme == c.Name })
 		_, refused := Refused(c.auth)
+		token := c.Place == Authorization("bearer") || c.Place == Authorization("dpop")
 		switch {
 		case d.Status == http.StatusUnauthorized && !refused && c.Outcome == Invalid:
-			line = c.challenge(ErrInvalid)
+			line = c.invalid(h)
 		case d.Status == http.StatusUnauthorized && !refused:
 			line = c.challenge(nil)
-		case i >= 0 && c.Place == Authorization("bearer"):
+		case d.Status == http.StatusBadRequest && !refused && c.Outcome == Duplicate && token:
+			line = c.challenge(ErrDuplicate)
+		case i >= 0 && token:
 			line = c.challenge(&InsufficientScope{Scopes: d.Lacking[i].Scopes})
 		}
-		if line != "" && !slices.Contains(lines, line) {
-			lines = append(lines, line)
+		if line != "" && !slices.Contains(h["Www-Authenticate"], line) {
+			h["Www-Authenticate"] = append(h["Www-Authenticate"], line)
 		}
 	}
-	return lines
+}
+
+// invalid is the challenge of a scheme whose credential is no good. What its
+// authenticator has to say beside that goes into h.
+func (c check) invalid(h http.Header) string {
+	more, ok := errors.AsType[*InvalidError](c.err)
+	if !ok {
+		return c.challenge(ErrInvalid)
+	}
+	for name, values := range more.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	if more.Challenge != "" {
+		return more.Challenge
+	}
+	return c.challenge(ErrInvalid)
 }
 
 // challenge is the authenticator's, or that of the scheme's first place where
@@ -263,11 +283,7 @@ func (c *claim) challenge(cause error) (line string) {
 }
 
 // refuse answers with d. The log gets one line of it, with audit=true.
-func refuse(w http.ResponseWriter, r *http.Request, op *Operation, d Decision, challenges []string, found []slog.Attr) {
-	h := http.Header{}
-	if len(challenges) > 0 {
-		h["Www-Authenticate"] = challenges
-	}
+func refuse(w http.ResponseWriter, r *http.Request, op *Operation, d Decision, h http.Header, found []slog.Attr) {
 	switch d.Status {
 	case http.StatusTooManyRequests:
 		h.Set("Retry-After", seconds(d.RetryAfter))

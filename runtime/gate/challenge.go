@@ -17,7 +17,7 @@ const realm = `realm="api"`
 //	Basic realm="api", charset="UTF-8"
 //	Bearer realm="api", error="invalid_token"
 //
-// For a bearer token cause is spelled out as RFC 6750, section 3, has it. Other
+// For an access token cause is spelled out as RFC 6750, section 3, has it. Other
 // scheme words stand alone.
 func (p Place) Challenge(cause error) string {
 	switch p.In {
@@ -43,6 +43,8 @@ func challengeWord(word string, cause error) string {
 		return "Basic " + realm + `, charset="UTF-8"` // RFC 7617, section 2.1
 	case "bearer":
 		return "Bearer " + realm + bearerError(cause)
+	case "dpop":
+		return "DPoP " + realm + bearerError(cause) // RFC 9449, section 7.1
 	}
 	if !isToken(word) {
 		return ""
@@ -59,6 +61,8 @@ func bearerError(cause error) string {
 		return `, error="insufficient_scope"` + scopeParam(lacks.Scopes)
 	case errors.Is(cause, ErrInvalid):
 		return `, error="invalid_token"`
+	case errors.Is(cause, ErrDuplicate):
+		return `, error="invalid_request"`
 	}
 	return ""
 }

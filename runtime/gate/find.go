@@ -115,7 +115,7 @@ func splitAuthorization(value string) (word, rest string) {
 // takesToken tells whether one token follows the word, in which no comma can
 // be, rather than a list of parameters (RFC 9110, section 11.4).
 func takesToken(word string) bool {
-	return word == "" || word == "basic" || word == "bearer" || word == "apikey"
+	return word == "" || word == "basic" || word == "bearer" || word == "dpop" || word == "apikey"
 }
 
 // findQuery reads the parameters one by one: url.ParseQuery drops what it

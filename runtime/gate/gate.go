@@ -25,10 +25,14 @@ type User struct {
 }
 
 // A Client is a program that acts for itself: the owner of a service key, the
-// client of a token, the subject of a certificate.
+// client of a token that speaks of no person, the subject of a certificate.
 type Client struct {
-	ID   string // never empty
-	Name string
+	// ID is never empty and never that of another program, whoever vouches
+	// for it: the name that a service key was made for; of a token
+	// PROVIDER/CLIENT_ID; of a certificate cn:NAME, dns:NAME, email:ADDRESS or
+	// the URI. A configuration may give a program one id for all of these.
+	ID   string
+	Name string // what it is called where it is known; for display
 }
 
 // Scopes is a set of scopes.
@@ -67,7 +71,8 @@ type Authenticator interface {
 	// and must not hold the credential. The request has no body here either.
 	Verify(ctx context.Context, r *http.Request, c Credential) (Identity, error)
 	// Challenge returns the scheme's value for WWW-Authenticate. cause is
-	// nil where nothing was presented, ErrInvalid, or an *InsufficientScope.
+	// nil where nothing was presented, ErrInvalid, an *InsufficientScope, or,
+	// for access tokens in Authorization, ErrDuplicate.
 	Challenge(cause error) string
 }
 
@@ -85,6 +90,27 @@ var (
 	// ErrDuplicate means that a credential is there more than once.
 	ErrDuplicate = errors.New("gate: credential is there more than once")
 )
+
+// An InvalidError is ErrInvalid with more for the client to go on with: another
+// challenge than its scheme's usual one, and header lines such as a nonce.
+type InvalidError struct {
+	Challenge string      // for WWW-Authenticate; "": as Authenticator.Challenge has it
+	Header    http.Header // more lines for the answer
+	Cause     error       // for the log
+}
+
+func (e *InvalidError) Error() string {
+	if e.Cause == nil {
+		return ErrInvalid.Error()
+	}
+	return ErrInvalid.Error() + ": " + e.Cause.Error()
+}
+
+// Is tells that e is an ErrInvalid.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// Unwrap returns the cause.
+func (e *InvalidError) Unwrap() error { return e.Cause }
 
 // A LimitError means that a caller failed too often and has to wait.
 type LimitError struct{ RetryAfter time.Duration }

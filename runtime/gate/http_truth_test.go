@@ -241,6 +241,9 @@ func (s *sampler) challenged(sit *situation, places [3]int, status int, lines []
 	if status == 403 {
 		return len(lines) == 0 || len(lines) == 1 && strings.HasPrefix(lines[0], "Bearer ") && strings.Contains(lines[0], `error="insufficient_scope", scope="s"`)
 	}
+	if status == 400 {
+		return len(lines) == 0 || len(lines) == 1 && strings.HasPrefix(lines[0], "Bearer ") && strings.HasSuffix(lines[0], `error="invalid_request"`)
+	}
 	var want []string
 	for i := range schemeNames {
 		word := []string{"Cookie", "Bearer ", `ApiKey in="query"`}[places[i]-1]

@@ -3,6 +3,7 @@ package gate
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -100,7 +101,7 @@ func checkSchemes(cfg Config) []error {
 				errs = append(errs, fmt.Errorf("gate: scheme %q claims Authorization under any word and under %q", s.Name, p.Name))
 			}
 		}
-		if cfg.Authenticators[s.Name] == nil {
+		if isNil(cfg.Authenticators[s.Name]) {
 			errs = append(errs, fmt.Errorf("gate: scheme %q has no authenticator; %s", s.Name, usersOf(s.Name, cfg.Operations)))
 		}
 	}
@@ -115,6 +116,19 @@ func checkSchemes(cfg Config) []error {
 		errs = append(errs, fmt.Errorf("gate: there is an authenticator for scheme %q, which is unknown", name))
 	}
 	return errs
+}
+
+// isNil tells whether a is nil, or a nil pointer or function in the interface,
+// which would panic at the first request.
+func isNil(a Authenticator) bool {
+	if a == nil {
+		return true
+	}
+	switch v := reflect.ValueOf(a); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
 }
 
 // usersOf names the operations that need the scheme.

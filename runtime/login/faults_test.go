@@ -191,7 +191,7 @@ func TestBindings(t *testing.T) {
 	codeOne := login.Scheme{Name: "login", AuthorizationURL: "https://one.example/a", TokenURL: "https://one.example/t"}
 	cookie := login.Scheme{Name: "login"}
 	to := func(name string) map[string]provider.Binding {
-		return map[string]provider.Binding{"login": {Provider: name}}
+		return map[string]provider.Binding{"login": {Providers: []string{name}}}
 	}
 	for name, c := range map[string]struct {
 		scheme    login.Scheme

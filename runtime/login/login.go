@@ -24,7 +24,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -113,6 +112,9 @@ func New(cfg Config) (*Login, error) {
 		}
 	}
 	for _, p := range cfg.Providers {
+		if complete, err := p.Complete(); err == nil && !complete.SignsIn() {
+			continue // it is for access tokens alone
+		}
 		peer, err := l.newPeer(p)
 		if err != nil {
 			errs = append(errs, err)
@@ -230,9 +232,7 @@ func (l *Login) callbackURL(name string) string {
 // bind finds out which providers answer for each scheme.
 func (l *Login) bind() []error {
 	var errs []error
-	known := make(map[string]bool)
 	for _, s := range l.cfg.Schemes {
-		known[s.Name] = true
 		names, err := l.bound(s)
 		if err != nil {
 			l.unserved[s.Name] = err.Error()
@@ -247,11 +247,6 @@ func (l *Login) bind() []error {
 		errs = append(errs, p.checkEndpoints())
 		if l.cfg.Sessions != nil && l.cfg.Sessions.Kind() == session.Sealed && slices.Contains(p.Scopes, "offline_access") {
 			errs = append(errs, fmt.Errorf("login: provider %s: offline_access asks for a refresh token, and sealed sessions keep no tokens: take it out, or set sessions: {kind: server}", p.Name))
-		}
-	}
-	for name := range l.cfg.Bindings {
-		if !known[name] {
-			errs = append(errs, fmt.Errorf("login: schemes: %q is no scheme of the document that a login meets; those are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
 		}
 	}
 	return errs
@@ -272,11 +267,8 @@ func (s Scheme) wanted() string {
 // answered by all of them.
 func (l *Login) bound(s Scheme) ([]string, error) {
 	hint := fmt.Sprintf("schemes: {%q: {provider: NAME}} in the server's configuration", s.Name)
-	if b, ok := l.cfg.Bindings[s.Name]; ok && b.Provider != "" {
-		if l.peer(b.Provider) == nil {
-			return nil, fmt.Errorf("there is no provider %q", b.Provider)
-		}
-		return []string{b.Provider}, nil
+	if names := l.cfg.Bindings[s.Name].Providers; len(names) > 0 {
+		return l.named(names)
 	}
 	var all []string
 	for _, p := range l.peers {
@@ -310,6 +302,24 @@ func (l *Login) bound(s Scheme) ([]string, error) {
 		return nil, fmt.Errorf("the document names the issuer %s, and no provider has it: set its issuer, or say who answers instead with %s", issuer, hint)
 	}
 	return same, nil
+}
+
+// named checks the names of providers that a binding has, and returns those at
+// which people sign in.
+func (l *Login) named(names []string) ([]string, error) {
+	var meant []string
+	for _, name := range names {
+		switch {
+		case l.peer(name) != nil:
+			meant = append(meant, name)
+		case !slices.ContainsFunc(l.cfg.Providers, func(p provider.Config) bool { return p.Name == name }):
+			return nil, fmt.Errorf("there is no provider %q", name)
+		}
+	}
+	if len(meant) == 0 {
+		return nil, fmt.Errorf("nobody can sign in at the provider %s: set its client_id and client_secret_file, and no_sign_in to false", strings.Join(names, ", "))
+	}
+	return meant, nil
 }
 
 // Scheme returns the authenticator of the document's scheme with that name:

@@ -254,7 +254,7 @@ func TestChooser(t *testing.T) {
 func TestOtherProvider(t *testing.T) {
 	one, two := gatetest.NewProvider(t), gatetest.NewProvider(t)
 	a := newApp(t, option{config: func(c *login.Config) {
-		c.Bindings = map[string]provider.Binding{"session": {Provider: "main"}}
+		c.Bindings = map[string]provider.Binding{"session": {Providers: []string{"main"}}}
 	}}, one.Config("main"), two.Config("other"))
 	b := newBrowser(t, a, one, two)
 	b.open("/auth/login?provider=other")

@@ -85,7 +85,9 @@ func (c Config) check() error {
 type report func(setting, message, hint string)
 
 func (c Config) checkClient(wrong report) {
-	if c.ClientID == "" {
+	// An issuer without a client is one whose access tokens are taken.
+	tokensOnly := c.ClientID == "" && c.OpenID() && c.ClientSecret.IsZero()
+	if c.ClientID == "" && !tokensOnly {
 		wrong("client_id", "is missing", "the provider names it where the application is registered")
 	}
 	switch {
@@ -93,7 +95,7 @@ func (c Config) checkClient(wrong report) {
 		wrong("client_auth", fmt.Sprintf("is %q", c.ClientAuth), "it is one of "+strings.Join(clientAuths, ", "))
 	case c.ClientAuth == "none" && !c.ClientSecret.IsZero():
 		wrong("client_secret", "is set, and client_auth: none does not send it", "leave one of them out")
-	case c.ClientAuth != "none" && c.ClientSecret.IsZero():
+	case c.ClientAuth != "none" && c.ClientSecret.IsZero() && !tokensOnly:
 		wrong("client_secret", "is missing", "a client that is registered as public has client_auth: none instead")
 	}
 }

@@ -218,7 +218,7 @@ func TestCompleteMistakes(t *testing.T) {
 		{"entra over http", entra("http://login.microsoftonline.com/{tenantid}/v2.0", tenantA, tenantB), "issuer"},
 		{"all at once", func(c *provider.Config) {
 			*c = provider.Config{Name: "main", Preset: "entra", ClientAuth: "x", Scopes: []string{" "}, Algorithms: []string{"x"}, Params: map[string]string{"state": "x"}, Tenants: []string{"x"}}
-		}, "client_id client_auth tenants algorithms scopes params"},
+		}, "client_auth tenants algorithms scopes params"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := client(c.change).Complete()
