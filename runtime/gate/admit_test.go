@@ -77,10 +77,11 @@ var (
 		"cert":    {inCert},
 		"basic":   {basic},
 		"digest":  {gate.Authorization("digest")},
+		"dpop":    {gate.Authorization("dpop")},
 		"any":     {anyWord},
 		"refused": {{In: gate.InHeader, Name: "X-Refused"}},
 	}
-	testNames = []string{"key", "key2", "param", "session", "cert", "basic", "digest", "any", "refused"}
+	testNames = []string{"key", "key2", "param", "session", "cert", "basic", "digest", "dpop", "any", "refused"}
 )
 
 // guard returns a gate for op over the test schemes, with some of their
@@ -162,6 +163,14 @@ func TestAdmit(t *testing.T) {
 		{"empty", one("session").Or(gate.Anonymous()), "", []string{"Authorization: Bearer"}, 401, "credential_invalid", []string{`Bearer realm="api", error="invalid_token"`}, ""},
 		{"in a place that is not named", one("key"), "key=good", nil, 401, "credential_missing", []string{`ApiKey in="header", name="X-Key"`}, ""},
 		{"twice", one("key"), "", []string{"X-Key: good", "X-Key: good"}, 400, "credential_duplicate", nil, ""},
+		{"token twice", one("session"), "", []string{"Authorization: Bearer good", "Authorization: Bearer good"}, 400, "credential_duplicate", []string{`Bearer realm="api", error="invalid_request"`}, ""},
+		{"token in a comma list", one("session"), "", []string{"Authorization: bearer good, good"}, 400, "credential_duplicate", []string{`Bearer realm="api", error="invalid_request"`}, ""},
+		{"token and another word", one("session"), "", []string{"Authorization: Bearer good", "Authorization: Basic good"}, 400, "credential_duplicate", []string{`Bearer realm="api", error="invalid_request"`}, ""},
+		{"token in a comma list, DPoP", one("dpop"), "", []string{"Authorization: DPoP good, good"}, 400, "credential_duplicate", []string{`DPoP realm="api", error="invalid_request"`}, ""},
+		{"scope lacking, DPoP", one("dpop", "t"), "", []string{"Authorization: dpop good"}, 403, "insufficient_scope", []string{`DPoP realm="api", error="insufficient_scope", scope="t"`}, ""},
+		{"word in lower case, blanks", one("session"), "", []string{"Authorization: \t bearer \t  good \t"}, 200, "", nil, ""},
+		{"two words after the word", one("session"), "", []string{"Authorization: Bearer good good"}, 401, "credential_invalid", []string{`Bearer realm="api", error="invalid_token"`}, ""},
+		{"token in the query", one("session"), "access_token=good", nil, 401, "credential_missing", []string{`Bearer realm="api"`}, ""},
 		{"ended session", one("session").Or(gate.Anonymous()), "", []string{"Cookie: s=ended"}, 200, "", nil, ""},
 		{"limited", one("key"), "", []string{"X-Key: limited"}, 429, "too_many_failures", nil, "2"},
 		{"down", one("key").Or(gate.Anonymous()), "", []string{"X-Key: down"}, 503, "verifier_unavailable", nil, "5"},
@@ -219,6 +228,41 @@ func TestAdmit(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What an authenticator says to a client beside ErrInvalid gets there, and only
+// where its scheme is refused for it.
+func TestAdmitInvalidError(t *testing.T) {
+	says := &gate.InvalidError{Challenge: `DPoP error="use_dpop_nonce"`, Header: http.Header{"dpop-nonce": {"n1"}}, Cause: errors.New("no nonce in it")}
+	auth := &tester{places: testPlaces["dpop"], verify: func(value string) (gate.Identity, error) {
+		if value == "plain" {
+			return gate.Identity{}, &gate.InvalidError{}
+		}
+		return gate.Identity{}, fmt.Errorf("wrapped: %w", says)
+	}}
+	for _, c := range []struct {
+		name      string
+		lines     []string
+		status    int
+		challenge []string
+		nonce     string
+	}{
+		{"more", []string{"Authorization: DPoP x"}, 401, []string{`DPoP error="use_dpop_nonce"`, `ApiKey in="header", name="X-Key"`}, "n1"},
+		{"nothing more", []string{"Authorization: DPoP plain"}, 401, []string{`DPoP realm="api", error="invalid_token"`, `ApiKey in="header", name="X-Key"`}, ""},
+		{"refused for something else", []string{"Authorization: DPoP x", "X-Key: limited"}, 429, nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			op := &gate.Operation{ID: "op", Policy: gate.Require(need("dpop")).Or(gate.Require(need("key")))}
+			g, _ := guard(t, op, map[string]gate.Authenticator{"dpop": auth})
+			w, _, _, _ := admit(t, g, op, request(t, "", c.lines...))
+			if w.Code != c.status || !slices.Equal(w.Header()["Www-Authenticate"], c.challenge) || w.Header().Get("DPoP-Nonce") != c.nonce {
+				t.Errorf("Admit = %d, %q, nonce %q, want %d, %q, %q", w.Code, w.Header()["Www-Authenticate"], w.Header().Get("DPoP-Nonce"), c.status, c.challenge, c.nonce)
+			}
+		})
+	}
+	if text := says.Error(); !strings.Contains(text, "no nonce in it") || !errors.Is(says, gate.ErrInvalid) || errors.Is(says, gate.ErrAbsent) || errors.Unwrap(says) != says.Cause {
+		t.Errorf("InvalidError = %q, which is no ErrInvalid with its cause", text)
 	}
 }
 

@@ -14,6 +14,7 @@ func TestNewErrors(t *testing.T) {
 	_, err := gate.New(gate.Config{
 		Schemes: []gate.Scheme{
 			{Name: "nil", Places: places},
+			{Name: "pointer", Places: places},
 			{Name: "missing", Places: places},
 			{Name: "unused", Places: places},
 			{Name: "twice", Places: places},
@@ -22,7 +23,7 @@ func TestNewErrors(t *testing.T) {
 			{Name: "odd", Places: []gate.Place{{In: "body", Name: "k"}}},
 			{Name: "greedy", Places: []gate.Place{anyWord, bearer}},
 		},
-		Authenticators: map[string]gate.Authenticator{"nil": nil, "twice": a, "nowhere": a, "odd": a, "greedy": a, "typo": a},
+		Authenticators: map[string]gate.Authenticator{"nil": nil, "pointer": (*tester)(nil), "twice": a, "nowhere": a, "odd": a, "greedy": a, "typo": a},
 		Operations: []*gate.Operation{
 			{ID: "one", Policy: gate.Require(need("nil"), need("missing"))},
 			nil,
@@ -35,6 +36,7 @@ func TestNewErrors(t *testing.T) {
 	}
 	for _, want := range []string{
 		`scheme "nil" has no authenticator; needed by one`,
+		`scheme "pointer" has no authenticator; no operation needs it`,
 		`scheme "missing" has no authenticator; needed by one, two`,
 		`scheme "unused" has no authenticator; no operation needs it`,
 		`scheme "twice" is there twice`,
@@ -50,8 +52,8 @@ func TestNewErrors(t *testing.T) {
 			t.Errorf("New = %v, want also %q", err, want)
 		}
 	}
-	if n := strings.Count(err.Error(), "\n") + 1; n != 11 {
-		t.Errorf("New = %d mistakes, want 11: %v", n, err)
+	if n := strings.Count(err.Error(), "\n") + 1; n != 12 {
+		t.Errorf("New = %d mistakes, want 12: %v", n, err)
 	}
 }
 
