@@ -30,6 +30,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/account"
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/login"
 	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/provider"
@@ -81,7 +82,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s := &stage{site: newSite(t, option{
 		config: func(c *account.Config) { c.Look = look },
-		keys:   func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 10000, KeyBurst: 10000} }, // the clock goes back and forth
+		keys:   func(c *apikey.Config) { c.Limits = limit.Limits{AddressBurst: 10000, KeyBurst: 10000} }, // the clock goes back and forth
 	}), ca: ca.File}
 	ring, err := secret.NewRing(secret.Random(32))
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/audit"
 	"github.com/gatewright/gatewright/runtime/cache"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -40,9 +41,9 @@ type Config struct {
 	// Scopes are the scopes a key may have, by scheme. A scheme that is not
 	// named takes any; nil: all do.
 	Scopes map[string][]string
-	Limits Limits
+	Limits limit.Limits
 	// Shared counts failures for all replicas; nil: each counts its own.
-	Shared Buckets
+	Shared limit.Shared
 	// Cache is how long a key that was good is good without the store being
 	// asked again, and so how long a replica that hears no word of it takes
 	// one that another revoked. 0: the store is asked each time.
@@ -54,9 +55,9 @@ type Config struct {
 // Keys makes, verifies and revokes API keys. Its methods may be called concurrently.
 type Keys struct {
 	cfg   Config
-	limit *limiter
+	limit *limit.Limiter
 	// touched holds back the notes of last use: one token a minute and key.
-	touched *buckets[string]
+	touched *limit.Buckets[string]
 	// nobody is compared with where there is no record, so that an unknown
 	// id takes the work of a known one. No key has this hash.
 	nobody [32]byte
@@ -82,7 +83,7 @@ func New(cfg Config) (*Keys, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	errs := []error{checkPrefix(cfg.Prefix), cfg.Limits.check()}
+	errs := []error{checkPrefix(cfg.Prefix), cfg.Limits.Check()}
 	if cfg.Store == nil {
 		errs = append(errs, errors.New("apikey: store is missing"))
 	}
@@ -106,11 +107,11 @@ func New(cfg Config) (*Keys, error) {
 	k := &Keys{
 		cfg:     cfg,
 		good:    cache.New[string, known](cfg.Cache, knownKeys, cfg.Now),
-		touched: newBuckets[string](1, time.Minute, 65536, cfg.Now),
+		touched: limit.NewBuckets[string](1, time.Minute, 65536, cfg.Now),
 		hash:    sha256.Sum256,
 		same:    same,
 	}
-	k.limit = newLimiter(cfg.Limits, cfg.Shared, k.logger, cfg.Now)
+	k.limit = limit.New(cfg.Limits, cfg.Shared, k.logger, cfg.Now)
 	_, _ = rand.Read(k.nobody[:]) // never fails: crypto/rand ends the program instead
 	return k, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -36,7 +37,7 @@ func TestNewRefuses(t *testing.T) {
 		"long prefix":          {func(c *apikey.Config) { c.Prefix = "abcdefghijklmnopq" }, []string{"prefix"}},
 		"scopes of no scheme":  {func(c *apikey.Config) { c.Scopes = map[string][]string{"b": nil} }, []string{`"b"`}},
 		"negative limit":       {func(c *apikey.Config) { c.Limits.KeyBurst = -1 }, []string{"negative"}},
-		"everything": {func(c *apikey.Config) { *c = apikey.Config{Prefix: "_", Limits: apikey.Limits{Entries: -1}} },
+		"everything": {func(c *apikey.Config) { *c = apikey.Config{Prefix: "_", Limits: limit.Limits{Entries: -1}} },
 			[]string{"prefix", "negative", "store is missing", "user store", "environment"}},
 	} {
 		cfg := good

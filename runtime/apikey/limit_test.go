@@ -3,9 +3,6 @@ package apikey_test
 import (
 	"errors"
 	"fmt"
-	"net/http/httptest"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -144,31 +141,6 @@ func TestGoodKeysDoNotCount(t *testing.T) {
 	}
 }
 
-func TestAddress(t *testing.T) {
-	for remote, want := range map[string]string{
-		"192.0.2.1:80":                    "192.0.2.1",
-		"[::ffff:192.0.2.1]:80":           "192.0.2.1",
-		"[2001:db8:1:2:3:4:5:6]:80":       "2001:db8:1:2::",
-		"[2001:db8:1:2:ffff::1]:80":       "2001:db8:1:2::",
-		"[2001:db8:1:3::1]:80":            "2001:db8:1:3::",
-		"[fe80::1%eth0]:80":               "fe80::",
-		"[::1]:80":                        "::",
-		"":                                "invalid IP",
-		"@":                               "invalid IP",
-		"example.org:80":                  "invalid IP",
-		"192.0.2.1":                       "invalid IP",
-		strings.Repeat("1", 10000) + ":1": "invalid IP",
-	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = remote
-		r.Header.Set("X-Forwarded-For", "203.0.113.99")
-		r.Header.Set("Forwarded", "for=203.0.113.99")
-		if got := apikey.Address(r).String(); got != want {
-			t.Errorf("Address(%.40q) = %s, want %s", remote, got, want)
-		}
-	}
-}
-
 // TestIPv6Neighbours: one /64 is one caller, another /64 is another.
 func TestIPv6Neighbours(t *testing.T) {
 	f := setup(t, func(c *apikey.Config) { c.Limits.AddressBurst = 3 })
@@ -181,26 +153,4 @@ func TestIPv6Neighbours(t *testing.T) {
 	if _, err := f.verify("[2001:db8:0:1::1]:1", "nonsense"); limited(err) != 0 {
 		t.Errorf("another /64 = %v, want no limit", err)
 	}
-}
-
-// TestMemory: a million addresses, each with a key id of its own, take less
-// than 64 MB.
-func TestMemory(t *testing.T) {
-	before := heap()
-	limiter := apikey.NewFloodedLimiter(1_000_000)
-	if grown := heap() - before; grown > 64<<20 {
-		t.Errorf("a million addresses take %d MB, want less than 64", grown>>20)
-	} else {
-		t.Logf("a million addresses take %.1f MB", float64(grown)/(1<<20))
-	}
-	runtime.KeepAlive(limiter)
-}
-
-// heap is how many bytes are in use.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }

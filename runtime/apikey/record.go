@@ -86,20 +86,3 @@ type Store interface {
 	// noted, and an unknown id, change nothing and are no error.
 	Touch(ctx context.Context, id string, at time.Time) error
 }
-
-// Buckets count failed attempts for all replicas of a server, each kind of
-// attempt in a token bucket of its own. Methods may be called concurrently.
-type Buckets interface {
-	// Take takes a token from each of the buckets that has one, and returns
-	// in their order how long it takes until there is one; zero: it was taken.
-	// A bucket that nobody has taken from for long enough is full.
-	Take(ctx context.Context, buckets ...Bucket) ([]time.Duration, error)
-}
-
-// A Bucket names a token bucket: it holds Burst tokens at most and gets one
-// more every Every.
-type Bucket struct {
-	Name  string // printable ASCII, at most 100 bytes; no secret
-	Burst int
-	Every time.Duration
-}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 )
 
 // replica is another server on the store of f, with a clock and a log of f's.
@@ -137,7 +138,7 @@ type counters struct {
 	short  bool // answers for one bucket too few
 }
 
-func (c *counters) Take(_ context.Context, buckets ...apikey.Bucket) ([]time.Duration, error) {
+func (c *counters) Take(_ context.Context, buckets ...limit.Bucket) ([]time.Duration, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.silent {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 )
 
 // TestSchemePlaces asks a gate with each kind of place: without a key, with a
@@ -98,7 +99,7 @@ func TestOthersCredentialsAreNotCounted(t *testing.T) {
 		"another user name": {Place: basic, Value: base64.StdEncoding.EncodeToString([]byte("ada:hunter2"))},
 		"a long password":   {Place: basic, Value: base64.StdEncoding.EncodeToString([]byte("ada:" + strings.Repeat("a", 1000)))},
 	} {
-		f := setup(t, func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1} })
+		f := setup(t, func(c *apikey.Config) { c.Limits = limit.Limits{AddressBurst: 1, KeyBurst: 1} })
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = home
 		for _, when := range []string{"at first", "again", "from a limited address"} {
@@ -116,7 +117,7 @@ func TestOthersCredentialsAreNotCounted(t *testing.T) {
 // TestKeyOfAnotherSchemeIsNotCounted: nor is a good key, which may be meant
 // for the scheme beside this one.
 func TestKeyOfAnotherSchemeIsNotCounted(t *testing.T) {
-	f := setup(t, func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1} })
+	f := setup(t, func(c *apikey.Config) { c.Limits = limit.Limits{AddressBurst: 1, KeyBurst: 1} })
 	key, _ := f.create(t, apikey.CreateRequest{Schemes: []string{"other"}})
 	for range 5 {
 		if _, err := f.verify(home, key); !errors.Is(err, gate.ErrInvalid) {
@@ -130,7 +131,7 @@ func TestKeyOfAnotherSchemeIsNotCounted(t *testing.T) {
 // comes closer to a limit.
 func TestSchemesShareHeader(t *testing.T) {
 	for _, schemes := range [][]string{{"apiKey"}, {"other"}, nil} {
-		f := setup(t, func(c *apikey.Config) { c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1} })
+		f := setup(t, func(c *apikey.Config) { c.Limits = limit.Limits{AddressBurst: 1, KeyBurst: 1} })
 		key, _ := f.create(t, apikey.CreateRequest{Schemes: schemes})
 		op := &gate.Operation{ID: "op", Pattern: "GET /", Policy: gate.Require(gate.Need{Scheme: "apiKey"}).Or(gate.Require(gate.Need{Scheme: "other"}))}
 		g, err := gate.New(gate.Config{

@@ -20,6 +20,7 @@ import (
 	"github.com/gatewright/gatewright/internal/testenv"
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/store/postgres"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
@@ -55,7 +56,7 @@ func testSameWork(t *testing.T, keep time.Duration, before bool) {
 	f := setup(t, func(c *apikey.Config) {
 		c.Store, c.Users, c.Shared = notedKeys{c.Store, note}, notedUsers{c.Users, note}, notedBuckets{note}
 		c.Cache = keep
-		c.Limits = apikey.Limits{AddressBurst: 1000, KeyBurst: 1000}
+		c.Limits = limit.Limits{AddressBurst: 1000, KeyBurst: 1000}
 	})
 	owner := apikey.Owner{User: f.user(t).ID}
 	make := func(expires time.Time) (string, apikey.Record) {
@@ -132,7 +133,7 @@ func (s notedUsers) Load(ctx context.Context, id string) (user.Record, error) {
 
 type notedBuckets struct{ note func(string) }
 
-func (s notedBuckets) Take(_ context.Context, asked ...apikey.Bucket) ([]time.Duration, error) {
+func (s notedBuckets) Take(_ context.Context, asked ...limit.Bucket) ([]time.Duration, error) {
 	s.note(fmt.Sprintf("take from %d buckets", len(asked)))
 	return make([]time.Duration, len(asked)), nil
 }
@@ -189,7 +190,7 @@ func newRefusals(b *testing.B, at string) *refusals {
 	s := &refusals{}
 	s.keys, err = apikey.New(apikey.Config{
 		Store: stores.Keys(), Users: stores.Users(), Environment: apikey.Live, Schemes: []string{"apiKey"}, Cache: time.Second,
-		Limits: apikey.Limits{AddressBurst: 1 << 30, AddressEvery: time.Microsecond, KeyBurst: 1 << 30, KeyEvery: time.Microsecond},
+		Limits: limit.Limits{AddressBurst: 1 << 30, AddressEvery: time.Microsecond, KeyBurst: 1 << 30, KeyEvery: time.Microsecond},
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now() },
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
@@ -30,8 +31,8 @@ func (k *Keys) verify(ctx context.Context, r *http.Request, scheme string, c gat
 	if errors.As(err, &refused) && refused.uncounted {
 		return gate.Identity{}, invalid("", refused)
 	}
-	from := address(r)
-	if err := k.limit.before(from, key.id); err != nil {
+	from := limit.Address(r)
+	if err := k.limit.Before(from, key.id); err != nil {
 		return gate.Identity{}, err
 	}
 	var found known
@@ -46,11 +47,11 @@ func (k *Keys) verify(ctx context.Context, r *http.Request, scheme string, c gat
 	case errors.As(err, &refused) && refused.uncounted:
 		return gate.Identity{}, invalid(key.id, refused)
 	case errors.As(err, &refused):
-		return gate.Identity{}, k.limit.failed(ctx, from, key.id, invalid(key.id, refused))
+		return gate.Identity{}, k.limit.Failed(ctx, from, key.id, invalid(key.id, refused))
 	case err != nil:
 		return gate.Identity{}, err
 	}
-	k.limit.succeeded(from, key.id)
+	k.limit.Succeeded(from, key.id)
 	k.touch(ctx, found.rec)
 	return who, nil
 }
@@ -203,7 +204,7 @@ const touchTime = 100 * time.Millisecond
 // that fails is lost: the caller's key is good all the same.
 func (k *Keys) touch(ctx context.Context, rec Record) {
 	now := k.now()
-	if now.Sub(rec.LastUsed) < time.Minute || k.touched.take(rec.ID) > 0 {
+	if now.Sub(rec.LastUsed) < time.Minute || k.touched.Take(rec.ID) > 0 {
 		return
 	}
 	// A caller who hangs up is noted too.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
@@ -248,7 +249,7 @@ func TestStoreFailure(t *testing.T) {
 			f := setup(t, func(c *apikey.Config) {
 				s.keys, s.users = c.Store, c.Users
 				c.Store, c.Users = faultyKeys{c.Store, s}, faultyUsers{c.Users, s}
-				c.Limits = apikey.Limits{AddressBurst: 1, KeyBurst: 1}
+				c.Limits = limit.Limits{AddressBurst: 1, KeyBurst: 1}
 			})
 			key, _ := f.create(t, apikey.CreateRequest{Owner: apikey.Owner{User: f.user(t).ID}})
 			change(s)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/apikey"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/store/sqlite"
 	"github.com/gatewright/gatewright/runtime/user"
@@ -49,7 +50,7 @@ func newKeyring(dir string, schemes []Scheme) (*keyring, error) {
 		Environment: apikey.Test,
 		Schemes:     keyed,
 		// All requests come from one address, and most of them fail.
-		Limits: apikey.Limits{AddressBurst: 1 << 30, AddressEvery: time.Nanosecond, KeyBurst: 1 << 30, KeyEvery: time.Nanosecond},
+		Limits: limit.Limits{AddressBurst: 1 << 30, AddressEvery: time.Nanosecond, KeyBurst: 1 << 30, KeyEvery: time.Nanosecond},
 	}
 	past, lost := cfg, cfg
 	past.Now = func() time.Time { return time.Now().Add(-24 * time.Hour) }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 )
 
@@ -20,7 +20,7 @@ func (s *split) Sessions() session.Store          { return s.sessions.Sessions()
 func (s *split) Revocations() session.Revocations { return s.sessions.Revocations() }
 func (s *split) Marks() session.Marks             { return s.sessions.Marks() }
 func (s *split) Locks() session.Locks             { return s.sessions.Locks() }
-func (s *split) Limits() apikey.Buckets           { return s.sessions.Limits() }
+func (s *split) Limits() limit.Shared             { return s.sessions.Limits() }
 
 func (s *split) Watch(ctx context.Context, changed func(Change)) {
 	var one sync.Mutex

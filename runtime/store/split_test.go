@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatewright/gatewright/internal/testenv"
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/store/redis"
@@ -114,7 +115,7 @@ func TestSplit(t *testing.T) {
 	if taken, err := both.Locks().Lock(t.Context(), key, "ann", until); err != nil || !taken {
 		t.Fatalf("Lock() = %v, %v", taken, err)
 	}
-	b := apikey.Bucket{Name: "b", Burst: 1, Every: time.Hour}
+	b := limit.Bucket{Name: "b", Burst: 1, Every: time.Hour}
 	if waits, err := both.Limits().Take(t.Context(), b); err != nil || waits[0] != 0 {
 		t.Fatalf("Take() = %v, %v", waits, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/user"
 )
@@ -25,7 +26,7 @@ type Shared interface {
 	Locks() session.Locks
 	// Limits counts failed attempts for all replicas; nil where this kind of
 	// store does not: each replica then counts its own.
-	Limits() apikey.Buckets
+	Limits() limit.Shared
 	// Watch calls changed, from one goroutine, for what any program has
 	// changed that others may remember, its own changes among them, until
 	// ctx is done, and then returns. Word that is lost is lost: it calls

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/user"
@@ -111,7 +112,7 @@ func (s *Store) Locks() session.Locks { return locks{s} }
 
 // Limits returns nil: to write a row for each failed attempt would let anybody
 // keep the database busy. Replicas count for themselves, or in Redis.
-func (s *Store) Limits() apikey.Buckets { return nil }
+func (s *Store) Limits() limit.Shared { return nil }
 
 // Check tells whether the database answers and has the tables of this program.
 func (s *Store) Check(ctx context.Context) error {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/internal/testenv"
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store/redis"
 )
@@ -48,7 +48,7 @@ func BenchmarkStore(b *testing.B) {
 			return err
 		},
 		"take": func(i int) error {
-			_, err := s.Limits().Take(b.Context(), apikey.Bucket{Name: "a", Burst: 20, Every: time.Second}, apikey.Bucket{Name: fmt.Sprint(i), Burst: 20, Every: time.Second})
+			_, err := s.Limits().Take(b.Context(), limit.Bucket{Name: "a", Burst: 20, Every: time.Second}, limit.Bucket{Name: fmt.Sprint(i), Burst: 20, Every: time.Second})
 			return err
 		},
 	} {

@@ -8,7 +8,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 )
 
 // limits keep each bucket as the one instant at which it is full again (the
@@ -34,7 +34,7 @@ for i, key in ipairs(KEYS) do
 end
 return waits`)
 
-func (l limits) Take(ctx context.Context, buckets ...apikey.Bucket) ([]time.Duration, error) {
+func (l limits) Take(ctx context.Context, buckets ...limit.Bucket) ([]time.Duration, error) {
 	if len(buckets) == 0 {
 		return nil, ctx.Err()
 	}

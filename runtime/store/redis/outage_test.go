@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/internal/testenv"
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/store/redis"
@@ -120,7 +120,7 @@ func TestLostAnswers(t *testing.T) {
 	lost("Lock", func() (any, error) { return s.Locks().Lock(t.Context(), key, "ann", until) })
 	lost("Delete", func() (any, error) { return s.Sessions().Delete(t.Context(), session.Match{ID: rec.ID}) })
 	lost("Take", func() (any, error) {
-		return s.Limits().Take(t.Context(), apikey.Bucket{Name: "lost", Burst: 2, Every: time.Hour})
+		return s.Limits().Take(t.Context(), limit.Bucket{Name: "lost", Burst: 2, Every: time.Hour})
 	})
 	again := someSession("usr_a")
 	lost("Create", func() (any, error) { return nil, s.Sessions().Create(t.Context(), again) })
@@ -139,7 +139,7 @@ func TestLostAnswers(t *testing.T) {
 		t.Errorf("Load() = %v", err)
 	}
 	for _, empty := range []bool{false, true} {
-		if waits, err := beside.Limits().Take(t.Context(), apikey.Bucket{Name: "lost", Burst: 2, Every: time.Hour}); err != nil || (waits[0] > 0) != empty {
+		if waits, err := beside.Limits().Take(t.Context(), limit.Bucket{Name: "lost", Burst: 2, Every: time.Hour}); err != nil || (waits[0] > 0) != empty {
 			t.Errorf("Take() = %v, %v, want the bucket empty: %v", waits, err, empty)
 		}
 	}
@@ -164,7 +164,7 @@ func calls(s store.Shared, rec session.Record, key session.Key) map[string]func(
 		"Lock":    func(ctx context.Context) error { _, err := s.Locks().Lock(ctx, key, "ann", until); return err },
 		"Unlock":  func(ctx context.Context) error { return s.Locks().Unlock(ctx, key, "bob") },
 		"Take": func(ctx context.Context) error {
-			_, err := s.Limits().Take(ctx, apikey.Bucket{Name: "b", Burst: 2, Every: time.Hour})
+			_, err := s.Limits().Take(ctx, limit.Bucket{Name: "b", Burst: 2, Every: time.Hour})
 			return err
 		},
 		"Sweep": func(ctx context.Context) error { return s.Sweep(ctx, time.Now()) },

@@ -16,7 +16,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 )
@@ -176,7 +176,7 @@ func (s *Store) Marks() session.Marks { return marks{s} }
 func (s *Store) Locks() session.Locks { return locks{s} }
 
 // Limits returns the failed attempts that all replicas have counted.
-func (s *Store) Limits() apikey.Buckets { return limits{s} }
+func (s *Store) Limits() limit.Shared { return limits{s} }
 
 // Check tells whether the server takes and gives records now, and whether they
 // are those of this program.

@@ -14,7 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/gatewright/gatewright/internal/testenv"
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/store/redis"
@@ -158,7 +158,7 @@ func fill(t *testing.T, s store.Shared) (session.Record, session.Key) {
 	if taken, err := s.Locks().Lock(t.Context(), key, "ann", until); err != nil || !taken {
 		t.Fatalf("Lock() = %v, %v", taken, err)
 	}
-	if _, err := s.Limits().Take(t.Context(), apikey.Bucket{Name: "b", Burst: 2, Every: time.Hour}); err != nil {
+	if _, err := s.Limits().Take(t.Context(), limit.Bucket{Name: "b", Burst: 2, Every: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	return rec, key
@@ -575,7 +575,7 @@ func TestDamagedRecords(t *testing.T) {
 		}
 	}
 	mustDo(t, client, "SET", "gatewright:{limit}:b", "full")
-	if waits, err := s.Limits().Take(t.Context(), apikey.Bucket{Name: "b", Burst: 2, Every: time.Hour}); err == nil {
+	if waits, err := s.Limits().Take(t.Context(), limit.Bucket{Name: "b", Burst: 2, Every: time.Hour}); err == nil {
 		t.Errorf("Take() from a bucket that cannot be read = %v, nil, want an error", waits)
 	}
 }
@@ -593,7 +593,7 @@ func TestBuckets(t *testing.T) {
 	server := testenv.Redis(t)
 	client := raw(t, server)
 	s := open(t, server.URL())
-	b := apikey.Bucket{Name: "b", Burst: 10, Every: time.Minute}
+	b := limit.Bucket{Name: "b", Burst: 10, Every: time.Minute}
 	for i := range 10 {
 		if waits, err := s.Limits().Take(t.Context(), b); err != nil || waits[0] != 0 {
 			t.Fatalf("Take() = %v, %v", waits, err)
@@ -615,7 +615,7 @@ func TestBuckets(t *testing.T) {
 	if waits, err := s.Limits().Take(t.Context(), b); err != nil || waits[0] != 0 {
 		t.Errorf("Take() from a bucket that was full long ago = %v, %v, want 0", waits, err)
 	}
-	for _, b := range []apikey.Bucket{{Name: "n", Every: time.Second}, {Name: "n", Burst: 1}, {Name: "n", Burst: -1, Every: time.Second}, {Name: "n", Burst: 1, Every: -1}} {
+	for _, b := range []limit.Bucket{{Name: "n", Every: time.Second}, {Name: "n", Burst: 1}, {Name: "n", Burst: -1, Every: time.Second}, {Name: "n", Burst: 1, Every: -1}} {
 		if waits, err := s.Limits().Take(t.Context(), b); err == nil {
 			t.Errorf("Take(%+v) = %v, nil, want an error", b, waits)
 		}

@@ -18,6 +18,7 @@ import (
 	_ "modernc.org/sqlite" // the driver of database/sql
 
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 	"github.com/gatewright/gatewright/runtime/user"
@@ -210,7 +211,7 @@ func (s *Store) Marks() session.Marks { return marks{s} }
 func (s *Store) Locks() session.Locks { return locks{s} }
 
 // Limits returns nil: the programs with the file count for themselves.
-func (s *Store) Limits() apikey.Buckets { return nil }
+func (s *Store) Limits() limit.Shared { return nil }
 
 // Watch returns at once: SQLite tells nobody what another program has written.
 func (s *Store) Watch(context.Context, func(store.Change)) {}

@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/store"
 )
 
 // take calls Take.
-func take(t *testing.T, s store.Shared, buckets ...apikey.Bucket) []time.Duration {
+func take(t *testing.T, s store.Shared, buckets ...limit.Bucket) []time.Duration {
 	t.Helper()
 	waits, err := s.Limits().Take(t.Context(), buckets...)
 	if err != nil || len(waits) != len(buckets) {
@@ -23,8 +23,8 @@ func take(t *testing.T, s store.Shared, buckets ...apikey.Bucket) []time.Duratio
 }
 
 // slow is a bucket that gets no token while a test runs.
-func slow(name string, burst int) apikey.Bucket {
-	return apikey.Bucket{Name: name, Burst: burst, Every: time.Hour}
+func slow(name string, burst int) limit.Bucket {
+	return limit.Bucket{Name: name, Burst: burst, Every: time.Hour}
 }
 
 // testLimits: a bucket that is new is full, each counts by itself, and the
@@ -76,7 +76,7 @@ func testLimitRefill(t *testing.T, open SharedOpener) {
 	if s.Limits() == nil {
 		return // this kind of store counts nothing
 	}
-	b := apikey.Bucket{Name: "refilled", Burst: 3, Every: 200 * time.Millisecond}
+	b := limit.Bucket{Name: "refilled", Burst: 3, Every: 200 * time.Millisecond}
 	begun := time.Now()
 	// taken takes until it has to wait, and returns how many it got and how
 	// long it has to wait.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/session"
 	"github.com/gatewright/gatewright/runtime/store"
 )
@@ -471,7 +471,7 @@ func testCancelledShared(t *testing.T, open SharedOpener) {
 	signedIn, ended, made := fullSession(owner.ID), leastSession(owner.ID), leastSession(owner.ID)
 	ended.Idle = ended.Created.Add(-time.Hour)
 	mustCreateSession(t, s, signedIn, ended)
-	once, bucket := session.KeyOf("once"), apikey.Bucket{Name: "once", Burst: 1, Every: time.Hour}
+	once, bucket := session.KeyOf("once"), limit.Bucket{Name: "once", Burst: 1, Every: time.Hour}
 	calls := map[string]func(context.Context) error{
 		"Check":           func(ctx context.Context) error { return s.Check(ctx) },
 		"Sessions.Create": func(ctx context.Context) error { return s.Sessions().Create(ctx, made) },
