@@ -83,10 +83,13 @@ func (d *Decoder) Body(b Body) {
 		}
 		return
 	}
-	if a.absent || d.Err() != nil {
-		return
+	switch {
+	case d.Err() != nil:
+	case a.absent:
+		d.err = absentDigest(d.r.Header)
+	default:
+		d.err = d.read(&a)
 	}
-	d.err = d.read(&a)
 }
 
 // An announcement is what the header of a request says of its body.
@@ -142,10 +145,18 @@ func (d *Decoder) read(a *announcement) error {
 	if !a.none {
 		body = http.MaxBytesReader(d.w, d.r.Body, a.limit)
 	}
+	body, err := digested(d.r.Header, body)
+	if err != nil {
+		return err
+	}
 	c := a.content
 	if c == nil {
 		// HTTP/2 and chunked bodies do not say beforehand that they are empty.
-		if n, err := io.ReadFull(body, make([]byte, 1)); n > 0 || err != io.EOF {
+		n, err := io.ReadFull(body, make([]byte, 1))
+		if e, ok := errors.AsType[*problem.Error](err); ok {
+			return e
+		}
+		if n > 0 || err != io.EOF {
 			return a.body.unsupported()
 		}
 		if e := a.body.missing(); e != nil {
@@ -300,6 +311,9 @@ func tooLarge(limit int64) *problem.Error {
 
 // readError says why a body could not be read to its end.
 func readError(err error, limit int64) error {
+	if e, ok := errors.AsType[*problem.Error](err); ok {
+		return e
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(limit)
 	}

@@ -76,6 +76,7 @@ const (
 	codeInvalid     = "invalid"
 	codeBodyMissing = "body_missing"
 	codeBody        = "body_unreadable"
+	codeDigest      = "digest_mismatch"
 	codeTooLarge    = "body_too_large"
 	codeMediaType   = "unsupported_media_type"
 	codeAcceptable  = "not_acceptable"
