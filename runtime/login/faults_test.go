@@ -190,6 +190,9 @@ func TestBindings(t *testing.T) {
 	code := login.Scheme{Name: "login", AuthorizationURL: "https://id.example/a", TokenURL: "https://id.example/t"}
 	codeOne := login.Scheme{Name: "login", AuthorizationURL: "https://one.example/a", TokenURL: "https://one.example/t"}
 	cookie := login.Scheme{Name: "login"}
+	tokens := provider.Config{Name: "tokens", Issuer: "https://one.example"}
+	noSignIn := provider.Config{Name: "asked", Issuer: "https://one.example", ClientID: "x", ClientSecret: secret.New("abc"), NoSignIn: true}
+	toTwo := map[string]provider.Binding{"login": {Providers: []string{"tokens", "two"}}}
 	to := func(name string) map[string]provider.Binding {
 		return map[string]provider.Binding{"login": {Providers: []string{name}}}
 	}
@@ -210,6 +213,11 @@ func TestBindings(t *testing.T) {
 		"code of nobody's host":      {code, []provider.Config{one, two}, nil, "not plain which"},
 		"code and several, said":     {code, []provider.Config{one, two}, to("one"), ""},
 		"a cookie and several":       {cookie, []provider.Config{one, two}, nil, ""},
+		"tokens alone":               {openID, []provider.Config{tokens}, nil, "no identity provider is configured"},
+		"tokens alone, said so":      {openID, []provider.Config{tokens}, to("tokens"), "nobody can sign in at the provider tokens"},
+		"no sign-in, said so":        {openID, []provider.Config{noSignIn, two}, to("asked"), "nobody can sign in at the provider asked"},
+		"no sign-in, by its issuer":  {openID, []provider.Config{noSignIn, two}, nil, "names the issuer https://one.example"},
+		"one of two for tokens":      {openID, []provider.Config{tokens, two}, toTwo, ""},
 		"a cookie and no provider":   {cookie, nil, nil, "no identity provider is configured"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,18 +235,6 @@ func TestBindings(t *testing.T) {
 				t.Errorf("the scheme is refused: %v, %q, want %q", refused, why, c.why)
 			}
 		})
-	}
-}
-
-// TestBindingOfNoScheme: a binding that binds nothing is a mistake.
-func TestBindingOfNoScheme(t *testing.T) {
-	ring, err := secret.NewRing(secret.Random(32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = login.New(login.Config{PublicURL: "https://blog.example", Ring: ring, Bindings: map[string]provider.Binding{"lgoin": {}}})
-	if err == nil || !strings.Contains(err.Error(), `"lgoin"`) {
-		t.Errorf("New() = %v, want the binding named", err)
 	}
 }
 

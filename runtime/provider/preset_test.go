@@ -183,6 +183,9 @@ func TestCompleteMistakes(t *testing.T) {
 		{"metadata over http", with(func(c *provider.Config) { c.MetadataURL = "http://id.example" }), "metadata_url"},
 		{"metadata without issuer", func(c *provider.Config) { c.UserURL, c.MetadataURL = "https://id.example", "https://id.example" }, "metadata_url"},
 		{"client auth", with(func(c *provider.Config) { c.ClientAuth = "private_key_jwt" }), "client_auth"},
+		{"tokens alone", with(func(c *provider.Config) { c.ClientID, c.ClientSecret = "", secret.New("") }), ""},
+		{"a secret and no client", with(func(c *provider.Config) { c.ClientID = "" }), "client_id"},
+		{"no client, and no issuer", func(c *provider.Config) { c.ClientID, c.UserURL = "", "https://a.example/u" }, "client_id"},
 		{"no secret", with(func(c *provider.Config) { c.ClientSecret = secret.New("") }), "client_secret"},
 		{"secret not sent", with(func(c *provider.Config) { c.ClientAuth = "none" }), "client_secret"},
 		{"symmetric", with(func(c *provider.Config) { c.Algorithms = []string{"RS256", "HS256"} }), "algorithms"},
@@ -247,5 +250,28 @@ func TestMistake(t *testing.T) {
 	want := "provider: main: issuer is missing (for Okta it is https://TENANT.okta.com or https://TENANT.okta.com/oauth2/default)"
 	if err == nil || err.Error() != want {
 		t.Errorf("Complete() = %v, want %s", err, want)
+	}
+}
+
+func TestSignsIn(t *testing.T) {
+	for want, c := range map[bool]provider.Config{true: {ClientID: "a"}, false: {ClientID: "a", NoSignIn: true}} {
+		if c.SignsIn() != want {
+			t.Errorf("%+v.SignsIn() = %v, want %v", c, !want, want)
+		}
+	}
+	if (provider.Config{Issuer: "https://id.example"}).SignsIn() {
+		t.Error("people sign in at a provider without a client")
+	}
+}
+
+// TestUnknown: a binding that binds nothing is a mistake.
+func TestUnknown(t *testing.T) {
+	bindings := map[string]provider.Binding{"lgoin": {}, "login": {}, "toekn": {}}
+	err := provider.Unknown(bindings, "login", "token")
+	if err == nil || !strings.Contains(err.Error(), `"lgoin" is no scheme of the document; those are login, token`) || !strings.Contains(err.Error(), `"toekn"`) {
+		t.Errorf("Unknown() = %v, want both named", err)
+	}
+	if err := provider.Unknown(map[string]provider.Binding{"login": {}}, "login"); err != nil {
+		t.Errorf("Unknown() = %v", err)
 	}
 }
