@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,6 +89,13 @@ type material struct {
 	Y        string `json:"y,omitempty"`
 }
 
+// smallExponent tells whether text is an RSA exponent that crypto/rsa takes. A
+// larger one would be cut off on the way there, or take long to verify with.
+func smallExponent(text string) bool {
+	e, err := base64.RawURLEncoding.DecodeString(text)
+	return err == nil && len(e) > 0 && len(e) <= 4 && e[len(e)-1]%2 == 1
+}
+
 func parseKey(raw jsontext.Value) (key, error) {
 	var j struct {
 		material
@@ -109,6 +117,9 @@ func parseKey(raw jsontext.Value) (key, error) {
 	}
 	if j.Operations != nil && !slices.Contains(j.Operations, "verify") {
 		return key{}, errors.New("not for verifying")
+	}
+	if j.Type == "RSA" && !smallExponent(j.Exponent) {
+		return key{}, errors.New("RSA with an exponent of more than 32 bits, or an even one")
 	}
 	k := key{kind: kind{j.Type, j.Curve}, id: j.ID, alg: j.Algorithm}
 	var parsed jose.JSONWebKey
