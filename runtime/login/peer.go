@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -20,17 +19,8 @@ import (
 	"github.com/gatewright/gatewright/runtime/provider"
 )
 
-const (
-	// callTime bounds each call to a provider, its answer included.
-	callTime = 10 * time.Second
-	// retryTime is the least between two looks at a provider that is silent.
-	retryTime = time.Second
-	// metadataTime is how long what a provider says of itself is believed.
-	metadataTime = 24 * time.Hour
-	// staleTime is how long somebody waits for newer metadata where there
-	// are older ones to go on with.
-	staleTime = time.Second
-)
+// callTime bounds each call to a provider, its answer included.
+const callTime = 10 * time.Second
 
 // A peer is one configured provider.
 type peer struct {
@@ -40,12 +30,7 @@ type peer struct {
 	// refreshURL is of plain OAuth 2.0, where the document names one.
 	refreshURL string
 	taken      map[string]string // setting -> the scheme of the document that it came from
-
-	mu     sync.Mutex // never held while the provider is asked
-	link   *link
-	asked  time.Time     // when it was looked up last
-	silent error         // why there is no link, or no newer one
-	look   chan struct{} // closed when the look that goes on is over; nil for none
+	look       *discovery.Looker[link]
 }
 
 // A link is all that is needed to send people to a provider and to believe
@@ -68,7 +53,9 @@ func (l *Login) newPeer(cfg provider.Config) (*peer, error) {
 		return nil, fmt.Errorf("login: provider %s: %w", cfg.Name, err)
 	}
 	client.Transport = strict{client.Transport}
-	return &peer{Config: cfg, login: l, client: client, taken: make(map[string]string)}, nil
+	p := &peer{Config: cfg, login: l, client: client, taken: make(map[string]string)}
+	p.look = discovery.NewLooker(l.now, p.lookUp)
+	return p, nil
 }
 
 // answersFor tells whether it is plain that the provider is the one that a
@@ -125,78 +112,17 @@ func (p *peer) checkEndpoints() error {
 	return errors.Join(errs...)
 }
 
-// ready returns the link to the provider, which it makes at the first call and
-// renews once a day. While a provider is silent it is asked once a second at
-// most, and what was known of it before holds on. Of all who wait for the
-// provider one look is begun, which does not end with the call that began it,
-// and nobody waits for longer than that look or their own context. Who can go on
-// with what was known before waits for a moment at most.
+// ready returns the link to the provider: see discovery.Looker.Ready.
 func (p *peer) ready(ctx context.Context) (*link, error) {
-	p.mu.Lock()
-	now := p.login.now()
-	old, silent := p.link, p.silent
-	age := now.Sub(p.asked)
-	fresh := age < retryTime && age >= 0
-	if old != nil && (silent == nil && age < metadataTime || fresh) || old == nil && silent != nil && fresh {
-		p.mu.Unlock()
-		return known(old, silent)
+	link, err := p.look.Ready(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
 	}
-	if p.look == nil {
-		p.look = make(chan struct{})
-		go p.renew(context.WithoutCancel(ctx), p.look)
-	}
-	look := p.look
-	p.mu.Unlock()
-
-	if old != nil {
-		if silent != nil {
-			return old, nil // there is little hope
-		}
-		var end context.CancelFunc
-		ctx, end = context.WithTimeout(ctx, staleTime)
-		defer end()
-	}
-	select {
-	case <-look:
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return known(p.link, p.silent)
-	case <-ctx.Done():
-		return known(old, fmt.Errorf("login: provider %s: no answer yet: %w", p.Name, ctx.Err()))
-	}
+	return link, nil
 }
 
-// known is the link, or why there is none.
-func known(l *link, silent error) (*link, error) {
-	if l != nil {
-		return l, nil
-	}
-	return nil, silent
-}
-
-// renew looks the provider up and closes look. The time counts from when the
-// provider has answered: a slow one is left alone as long as one that is quick
-// to fail.
-func (p *peer) renew(ctx context.Context, look chan struct{}) {
-	link, err := p.lookUp(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.asked, p.silent = p.login.now(), err
-	if err == nil {
-		p.link = link
-	}
-	p.look = nil
-	close(look)
-}
-
-// lookUp makes a link anew. A panic would end the program, as no server's
-// handler stands above: what a provider writes shall not.
-func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			made, err = nil, fmt.Errorf("login: provider %s: panic: %v", p.Name, cause)
-		}
-	}()
+// lookUp makes a link anew.
+func (p *peer) lookUp(ctx context.Context) (*link, error) {
 	link := &link{refreshURL: p.refreshURL, oauth: oauth2.Config{
 		ClientID:     p.ClientID,
 		ClientSecret: p.ClientSecret.Reveal(),
@@ -209,12 +135,12 @@ func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
 	}
 	m, err := discovery.Ask(ctx, p.client, p.MetadataURL, p.Issuer, "authorization_endpoint", "token_endpoint", "jwks_uri")
 	if err != nil {
-		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
+		return nil, err
 	}
 	p.advise(ctx, m)
 	keys, err := p.keys(m.JWKSURI)
 	if err != nil {
-		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
+		return nil, err
 	}
 	link.metadata, link.keys = m, keys
 	link.oauth.Endpoint.AuthURL, link.oauth.Endpoint.TokenURL = m.AuthorizationEndpoint, m.TokenEndpoint
@@ -222,7 +148,7 @@ func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
 		Issuer: p.Issuer, Tenants: p.Tenants, ClientID: p.ClientID, Algorithms: p.Algorithms, Keys: keys, Now: p.login.cfg.Now,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("login: provider %s: %w", p.Name, err)
+		return nil, err
 	}
 	return link, nil
 }
@@ -230,10 +156,7 @@ func (p *peer) lookUp(ctx context.Context) (made *link, err error) {
 // keys returns the provider's key set; the same one as before where it lies at
 // the same place, since it remembers when it was fetched.
 func (p *peer) keys(uri string) (*jwks.Set, error) {
-	p.mu.Lock()
-	old := p.link
-	p.mu.Unlock()
-	if old != nil && old.metadata.JWKSURI == uri {
+	if old := p.look.Held(); old != nil && old.metadata.JWKSURI == uri {
 		return old.keys, nil
 	}
 	return jwks.New(jwks.Config{URL: uri, Client: p.client, Algorithms: p.Algorithms, Now: p.login.cfg.Now, Logger: p.login.cfg.Logger})
