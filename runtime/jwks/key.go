@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type keys struct {
 	list    []key
 	skipped []string  // why keys of the set are of no use
 	at      time.Time // when they were asked for
+	digest  [sha256.Size]byte
 }
 
 // A key verifies signatures.
@@ -67,7 +69,9 @@ func (k key) fits(h Header) bool {
 // use are passed over: those of other kinds and for other ends are common.
 func parse(list []jsontext.Value, at time.Time) *keys {
 	set := &keys{at: at}
+	h := sha256.New()
 	for i, raw := range list {
+		fmt.Fprintf(h, "%d:%s", len(raw), raw)
 		k, err := parseKey(raw)
 		if err != nil {
 			set.skipped = append(set.skipped, fmt.Sprintf("key %d (%v)", i, err))
@@ -75,6 +79,7 @@ func parse(list []jsontext.Value, at time.Time) *keys {
 		}
 		set.list = append(set.list, k)
 	}
+	set.digest = [sha256.Size]byte(h.Sum(nil))
 	return set
 }
 

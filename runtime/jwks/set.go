@@ -35,12 +35,13 @@ type Config struct {
 	// held verifies, and after a fetch that failed. Default 10 s.
 	Interval time.Duration
 	// MaxAge is the time for which keys are held. Where no others can be
-	// had by then, they still count, and others are asked for once an
-	// Interval. Default 24 h.
-	MaxAge  time.Duration
-	MaxKeys int              // of a set; one with more is refused as a whole. Default 100
-	Logger  *slog.Logger     // nil: slog.Default()
-	Now     func() time.Time // nil: time.Now
+	// had by then, they still count for MaxStale, and others are asked for
+	// once an Interval. Defaults 24 h and 7 days.
+	MaxAge   time.Duration
+	MaxStale time.Duration
+	MaxKeys  int              // of a set; one with more is refused as a whole. Default 100
+	Logger   *slog.Logger     // nil: slog.Default()
+	Now      func() time.Time // nil: time.Now
 }
 
 // A Set is a key set somewhere else. Its methods may be called concurrently.
@@ -54,6 +55,8 @@ type Set struct {
 	began  time.Time // when the last fetch began
 	failed error     // how it ended; nil for well
 	asked  time.Time // when the last fetch for an unknown key began
+	// version counts the sets that were held, as far as they differ.
+	version uint64
 }
 
 // A flight is a fetch that goes on. Its other members are set before done is closed.
@@ -68,6 +71,7 @@ type flight struct {
 func New(cfg Config) (*Set, error) {
 	cfg.Interval = cmp.Or(cfg.Interval, 10*time.Second)
 	cfg.MaxAge = cmp.Or(cfg.MaxAge, 24*time.Hour)
+	cfg.MaxStale = cmp.Or(cfg.MaxStale, 7*24*time.Hour)
 	cfg.MaxKeys = cmp.Or(cfg.MaxKeys, 100)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -85,7 +89,7 @@ func New(cfg Config) (*Set, error) {
 	if err := CheckAlgorithms(cfg.Algorithms); err != nil {
 		errs = append(errs, fmt.Errorf("jwks: %w", err))
 	}
-	if cfg.Interval < 0 || cfg.MaxAge < 0 || cfg.MaxKeys < 0 {
+	if cfg.Interval < 0 || cfg.MaxAge < 0 || cfg.MaxStale < 0 || cfg.MaxKeys < 0 {
 		errs = append(errs, errors.New("jwks: a limit is negative"))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -138,6 +142,18 @@ func (s *Set) Ready(ctx context.Context) error {
 	return err
 }
 
+// Version tells the key sets that were held apart: it grows whenever another
+// one takes the place of what was held. What was verified with one version need
+// not be good with the next.
+func (s *Set) Version() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
+// staleTime is how long somebody waits for newer keys where old ones still count.
+const staleTime = time.Second
+
 // load returns the keys held, fetched first where there are none or they are old.
 func (s *Set) load(ctx context.Context) (*keys, error) {
 	s.mu.Lock()
@@ -148,8 +164,13 @@ func (s *Set) load(ctx context.Context) (*keys, error) {
 	}
 	f := s.fly(ctx, now)
 	s.mu.Unlock()
-	fetched, err := f.wait(ctx)
-	if err != nil && held != nil && ctx.Err() == nil {
+	if held == nil || now.Sub(held.at) >= s.cfg.MaxAge+s.cfg.MaxStale {
+		return f.wait(ctx)
+	}
+	patience, end := context.WithTimeout(ctx, staleTime)
+	defer end()
+	fetched, err := f.wait(patience)
+	if err != nil && ctx.Err() == nil {
 		return held, nil
 	}
 	return fetched, err
@@ -204,6 +225,9 @@ func (s *Set) fetch(ctx context.Context, f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed = f.err; f.err == nil {
+		if s.held == nil || s.held.digest != f.keys.digest {
+			s.version++
+		}
 		s.held = f.keys
 	}
 	s.flight = nil
