@@ -241,6 +241,7 @@ func TestEnvironmentOverrides(t *testing.T) {
 		{"SCHEMES_LOGIN_PROVIDER", "code", func(c Config) any { return c.Schemes["login"].Providers }, []string{"code"}},
 		{"SCHEMES_LOGIN_AUDIENCE", "https://a.example,b", func(c Config) any { return c.Schemes["login"].Audience }, []string{"https://a.example", "b"}},
 		{"SCHEMES_LOGIN_INTROSPECT", "true", func(c Config) any { return c.Schemes["login"].Introspect }, true},
+		{"SCHEMES_LOGIN_ANY_AUDIENCE", "true", func(c Config) any { return c.Schemes["login"].AnyAudience }, true},
 		{"SCHEMES_LOGIN_UNTYPED_TOKENS", "true", func(c Config) any { return c.Schemes["login"].UntypedTokens }, true},
 		{"SCHEMES_LOGIN_BOUND_ONLY", "true", func(c Config) any { return c.Schemes["login"].BoundOnly }, true},
 		{"SCHEMES_LOGIN_DPOP_NONCE", "true", func(c Config) any { return c.Schemes["login"].DPoPNonce }, true},

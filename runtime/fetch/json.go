@@ -42,7 +42,21 @@ func CheckURL(u *url.URL) error {
 // members in another case are not taken. header may be nil. No error quotes
 // header, the URL beyond its host, or a value of the answer.
 func JSON(ctx context.Context, c *http.Client, rawURL string, header http.Header, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	return call(ctx, c, http.MethodGet, rawURL, header, nil, into)
+}
+
+// PostForm sends a form with POST and reads the answer as [JSON] does.
+func PostForm(ctx context.Context, c *http.Client, rawURL string, header http.Header, form url.Values, into any) error {
+	header = header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return call(ctx, c, http.MethodPost, rawURL, header, strings.NewReader(form.Encode()), into)
+}
+
+func call(ctx context.Context, c *http.Client, method, rawURL string, header http.Header, body io.Reader, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, rawURL, body)
 	if err != nil {
 		return errors.New("fetch: the URL cannot be read")
 	}

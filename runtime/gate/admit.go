@@ -243,7 +243,7 @@ func challenge(h http.Header, d Decision, checks []check) {
 		case d.Status == http.StatusBadRequest && !refused && c.Outcome == Duplicate && token:
 			line = c.challenge(ErrDuplicate)
 		case i >= 0 && token:
-			line = c.challenge(&InsufficientScope{Scopes: d.Lacking[i].Scopes})
+			line = c.challenge(&InsufficientScope{Scopes: d.Lacking[i].Scopes, Place: c.Place})
 		}
 		if line != "" && !slices.Contains(h["Www-Authenticate"], line) {
 			h["Www-Authenticate"] = append(h["Www-Authenticate"], line)

@@ -119,7 +119,10 @@ func (e *LimitError) Error() string { return "gate: too many failed attempts" }
 
 // An InsufficientScope is given to Challenge where a credential was good and
 // lacks scopes (RFC 6750, section 3.1).
-type InsufficientScope struct{ Scopes []string }
+type InsufficientScope struct {
+	Scopes []string
+	Place  Place // where the credential lies
+}
 
 func (e *InsufficientScope) Error() string { return "gate: insufficient scope" }
 

@@ -84,6 +84,9 @@ type Binding struct {
 	// Introspect has the issuer asked about every token (RFC 7662), also
 	// about those that say themselves what they are good for.
 	Introspect bool
+	// AnyAudience takes tokens of which the issuer, asked about them, does not
+	// say whom they are for. One that it says is for another is refused.
+	AnyAudience bool
 	// UntypedTokens takes JWTs too whose header does not say that they are
 	// access tokens (typ at+jwt; RFC 9068, section 2.1), and which lack what
 	// that RFC asks for. Many providers issue no others.

@@ -1,0 +1,140 @@
+package bearer
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/user"
+)
+
+// maxToken is the largest token looked at, in bytes.
+const maxToken = 64 << 10
+
+// A token is what is known of one that its issuer vouches for.
+type token struct {
+	issuer  string // as iss has it
+	subject string
+	client  string // the client it was issued to: PROVIDER/CLIENT_ID; "" for unknown
+	name    string // that client's own name
+	// forClient is true where the client acts for itself, and no person
+	// stands behind it.
+	forClient bool
+	scopes    gate.Scopes
+	authTime  time.Time
+	expires   time.Time
+	bound     binding
+}
+
+// A digest names a token and the scheme that took it.
+type digest [sha256.Size + 1]byte
+
+// A remembered token is taken without another look at its signature.
+type remembered struct {
+	token   token
+	until   time.Time
+	keys    func() uint64 // nil where its issuer was asked about it
+	version uint64        // of the keys when it was verified
+}
+
+// verify returns what is known of a token that is good now.
+func (s *scheme) verify(ctx context.Context, text string) (token, error) {
+	if err := checkForm(text); err != nil {
+		return token{}, fmt.Errorf("%w: %w", gate.ErrInvalid, err)
+	}
+	var d digest
+	sum := sha256.Sum256([]byte(text))
+	copy(d[:], sum[:])
+	d[sha256.Size] = s.serial
+	if v, ok := s.tokens.recall(d); ok {
+		return v, nil
+	}
+	if s.Kind == Opaque || s.Kind == Any && !s.isOurJWT(text) {
+		return s.ask(ctx, d, text)
+	}
+	r, err := s.verifyJWT(ctx, text)
+	if err != nil {
+		return token{}, err
+	}
+	s.tokens.remember(d, r)
+	return r.token, nil
+}
+
+// recall returns what is remembered of a token.
+func (t *Tokens) recall(d digest) (token, bool) {
+	t.mu.Lock()
+	r, ok := t.verified.Get(d)
+	t.mu.Unlock()
+	if !ok || !t.cfg.Now().Before(r.until) || r.keys != nil && r.keys() != r.version {
+		return token{}, false
+	}
+	return r.token, true
+}
+
+// remember keeps a verified token for the shorter of its life and five minutes.
+func (t *Tokens) remember(d digest, r remembered) {
+	now := t.cfg.Now()
+	if most := now.Add(maxRemembered); r.until.IsZero() || r.until.After(most) {
+		r.until = most
+	}
+	if end := r.token.expires.Add(skew); !r.token.expires.IsZero() && r.until.After(end) {
+		r.until = end
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.verified.Put(d, r)
+}
+
+// checkForm tells whether text can be a token: b64token of RFC 6750, section 2.1.
+func checkForm(text string) error {
+	if len(text) > maxToken {
+		return fmt.Errorf("bearer: a token of %d bytes, at most %d are read", len(text), maxToken)
+	}
+	end := len(text)
+	for end > 0 && text[end-1] == '=' {
+		end--
+	}
+	for i := range end {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return errors.New("bearer: what came is no token, or more than one")
+		}
+	}
+	if end == 0 {
+		return errors.New("bearer: the token is empty")
+	}
+	return nil
+}
+
+// identify is who a token speaks of, once all of it is good.
+func (t *Tokens) identify(ctx context.Context, v token) (gate.Identity, error) {
+	if v.forClient {
+		id := v.client
+		if alias, ok := t.clients[v.client]; ok {
+			id = alias
+		}
+		return gate.Identity{Client: &gate.Client{ID: id, Name: v.name}, Scopes: v.scopes}, nil
+	}
+	who := person{v.issuer, v.subject}
+	rec, ok := t.people.Get(who)
+	if !ok {
+		begun := t.people.Begin(who)
+		var err error
+		if rec, err = t.cfg.Users.Ensure(ctx, v.issuer, v.subject, user.Profile{}); err != nil {
+			return gate.Identity{}, fmt.Errorf("bearer: the record of the person: %w", err)
+		}
+		if !rec.Disabled {
+			t.people.Put(begun, who, rec)
+		}
+	}
+	if rec.Disabled {
+		return gate.Identity{}, fmt.Errorf("%w: user %s is disabled", gate.ErrInvalid, rec.ID)
+	}
+	u := rec.User()
+	return gate.Identity{User: &u, Scopes: v.scopes, AuthTime: v.authTime}, nil
+}
