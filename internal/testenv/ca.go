@@ -84,6 +84,24 @@ func (ca *CA) Certificate(t testing.TB, names ...string) tls.Certificate {
 	return pair
 }
 
+// ClientCertificate is one with which a client names itself, ready for a client
+// of this process. change says whom it names, and may be nil.
+func (ca *CA) ClientCertificate(t testing.TB, name string, change func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
+	key := newKey(t)
+	tmpl := template(t, name)
+	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
+	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if change != nil {
+		change(tmpl)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, key.Public(), ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
 // Transport trusts this authority alone.
 func (ca *CA) Transport() *http.Transport {
 	pool := x509.NewCertPool()

@@ -28,6 +28,15 @@ type OIDCProviderConfig struct {
 	BackchannelLogoutURI string
 	Algorithm            string        // of ID tokens: RS256 (the default), PS256, ES256 or EdDSA
 	AccessTTL, IDTTL     time.Duration // whole seconds. Default: 5 minutes
+	// Resources are the servers that access tokens can be asked for (RFC
+	// 8707): the tokens are JWTs (RFC 9068), signed as ID tokens are. Those
+	// for one of OpaqueResources tell only who asks the provider about them.
+	Resources, OpaqueResources []string
+	// ResourceScopes are the scopes there. Default: posts:read and posts:write.
+	ResourceScopes []string
+	// MTLS has the provider ask for client certificates, and binds the tokens
+	// of mtls-service to that client's.
+	MTLS bool
 }
 
 // OIDCProvider starts the npm package oidc-provider, a certified OpenID
@@ -39,6 +48,14 @@ type OIDCProviderConfig struct {
 // offline_access gives a refresh token if the request has prompt=consent; a
 // refresh token is used once. Logout may be asked for, and is told to
 // BackchannelLogoutURI.
+//
+// The programs service and other-service (the secrets are service-secret and
+// other-service-secret) get tokens for themselves by the client credentials
+// grant; with MTLS so does mtls-service, which has no secret and names itself
+// by a certificate of CA for mtls-service.example. A token request with a proof
+// of DPoP gives a token that is bound to the proof's key. The client api
+// (api-secret) may introspect everybody's tokens, other clients their own. Who
+// got an opaque token may revoke it; a JWT cannot be revoked or introspected.
 func OIDCProvider(t testing.TB, cfg OIDCProviderConfig) *Service {
 	t.Helper()
 	modules := oidcProviderModules(t)
@@ -49,6 +66,14 @@ func OIDCProvider(t testing.TB, cfg OIDCProviderConfig) *Service {
 	host := cfg.Host
 	if host == "" {
 		host = "localhost"
+	}
+	scopes := cfg.ResourceScopes
+	if scopes == nil {
+		scopes = []string{"posts:read", "posts:write"}
+	}
+	clientCA := ""
+	if cfg.MTLS {
+		clientCA = ca.File
 	}
 	return serve(t, plan{
 		name: "oidc-provider", ca: ca, host: host,
@@ -71,6 +96,10 @@ func OIDCProvider(t testing.TB, cfg OIDCProviderConfig) *Service {
 					"POST_LOGOUT_URIS="+strings.Join(cfg.PostLogoutURIs, " "),
 					"BACKCHANNEL_LOGOUT_URI="+cfg.BackchannelLogoutURI,
 					"ALGORITHM="+cfg.Algorithm, "ACCESS_TTL="+seconds(cfg.AccessTTL), "ID_TTL="+seconds(cfg.IDTTL),
+					"RESOURCES="+strings.Join(cfg.Resources, " "),
+					"OPAQUE_RESOURCES="+strings.Join(cfg.OpaqueResources, " "),
+					"RESOURCE_SCOPES="+strings.Join(scopes, " "),
+					"CLIENT_CA="+clientCA,
 				)
 				return cmd
 			}
