@@ -1,0 +1,225 @@
+package clientcert
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// lookTime is the least between two looks at whether the files have changed.
+const lookTime = time.Second
+
+// maxFile is the largest file read, in bytes.
+const maxFile = 32 << 20
+
+// A trust is what the files say.
+type trust struct {
+	version uint64
+	roots   *x509.CertPool
+	lists   map[string]*list // by subject and key id of who revokes; nil: nothing is revoked
+}
+
+// A list is what one authority revoked.
+type list struct {
+	next    time.Time // when there will be another
+	revoked map[string]bool
+}
+
+// watched are the files, and what they said when they were last read.
+type watched struct {
+	ca, crl string
+	now     func() time.Time
+	logger  func() *slog.Logger
+
+	mu     sync.Mutex
+	trust  *trust
+	looked time.Time
+	seen   [2]stamp // of the files when they were last read, well or not
+}
+
+// A stamp tells one state of a file from another.
+type stamp struct {
+	info os.FileInfo
+}
+
+func stampOf(path string) stamp {
+	if path == "" {
+		return stamp{}
+	}
+	info, err := os.Stat(path) // follows links, which are swapped in some places
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{info}
+}
+
+func (s stamp) same(o stamp) bool {
+	if s.info == nil || o.info == nil {
+		return s.info == nil && o.info == nil
+	}
+	return os.SameFile(s.info, o.info) && s.info.ModTime().Equal(o.info.ModTime()) && s.info.Size() == o.info.Size()
+}
+
+// open reads the files for the first time.
+func (w *watched) open() error {
+	w.seen = [2]stamp{stampOf(w.ca), stampOf(w.crl)}
+	w.looked = w.now()
+	t, err := readTrust(w.ca, w.crl, w.now())
+	if err != nil {
+		return err
+	}
+	w.trust = t
+	return nil
+}
+
+// current returns what the files say. Both are read and checked before either
+// counts.
+func (w *watched) current(ctx context.Context) *trust {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	if d := now.Sub(w.looked); d >= 0 && d < lookTime {
+		return w.trust
+	}
+	w.looked = now
+	seen := [2]stamp{stampOf(w.ca), stampOf(w.crl)}
+	if seen[0].same(w.seen[0]) && seen[1].same(w.seen[1]) {
+		return w.trust
+	}
+	w.seen = seen
+	t, err := readTrust(w.ca, w.crl, now)
+	if err != nil {
+		w.logger().ErrorContext(ctx, "client certificates: the changed files are not taken, what was read before counts", "cause", err.Error())
+		return w.trust
+	}
+	t.version = w.trust.version + 1
+	w.trust = t
+	w.logger().InfoContext(ctx, "client certificates: the changed files are in force", "ca", w.ca, "crl", w.crl)
+	return t
+}
+
+// readTrust reads the files.
+func readTrust(ca, crl string, now time.Time) (*trust, error) {
+	if ca == "" {
+		return nil, errors.New("clientcert: there is no file of authorities: set client_certs.ca")
+	}
+	authorities, err := readAuthorities(ca, now)
+	if err != nil {
+		return nil, err
+	}
+	t := &trust{roots: x509.NewCertPool()}
+	for _, a := range authorities {
+		t.roots.AddCert(a)
+	}
+	if crl == "" {
+		return t, nil
+	}
+	t.lists, err = readLists(crl, authorities)
+	return t, err
+}
+
+// readAuthorities reads the certificates of a PEM file. Each has to be of an
+// authority, and good now: one passed over in silence is a puzzle later.
+func readAuthorities(path string, now time.Time) ([]*x509.Certificate, error) {
+	rest, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var all []*x509.Certificate
+	var errs []error
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			errs = append(errs, fmt.Errorf("clientcert: %s holds a %s beside certificates: take it out", path, block.Type))
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("clientcert: %s: certificate %d cannot be read: %w", path, len(all)+1, err))
+			continue
+		case !cert.BasicConstraintsValid || !cert.IsCA:
+			errs = append(errs, fmt.Errorf("clientcert: %s: %q is no authority's certificate", path, cert.Subject.CommonName))
+		case now.After(cert.NotAfter):
+			errs = append(errs, fmt.Errorf("clientcert: %s: the authority %q expired on %s", path, cert.Subject.CommonName, cert.NotAfter.Format(time.DateOnly)))
+		}
+		all = append(all, cert)
+	}
+	if len(all) == 0 && len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("clientcert: %s holds no certificate in PEM", path))
+	}
+	return all, errors.Join(errs...)
+}
+
+// readLists reads revocation lists, one in DER or several in PEM, each signed by
+// one of the authorities.
+func readLists(path string, authorities []*x509.Certificate) (map[string]*list, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	ders := [][]byte{data}
+	if block, rest := pem.Decode(data); block != nil {
+		ders = nil
+		for ; block != nil; block, rest = pem.Decode(rest) {
+			ders = append(ders, block.Bytes)
+		}
+	}
+	all := make(map[string]*list)
+	var errs []error
+	for n, der := range ders {
+		crl, err := x509.ParseRevocationList(der)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("clientcert: %s: list %d cannot be read: %w", path, n+1, err))
+			continue
+		}
+		signer := signerOf(crl, authorities)
+		if signer == nil {
+			errs = append(errs, fmt.Errorf("clientcert: %s: list %d is signed by none of the authorities", path, n+1))
+			continue
+		}
+		l := &list{next: crl.NextUpdate, revoked: make(map[string]bool, len(crl.RevokedCertificateEntries))}
+		for _, e := range crl.RevokedCertificateEntries {
+			l.revoked[e.SerialNumber.String()] = true
+		}
+		name := string(signer.RawSubject) + string(signer.SubjectKeyId)
+		if all[name] != nil {
+			errs = append(errs, fmt.Errorf("clientcert: %s has two lists of %q: keep the newer one", path, signer.Subject.CommonName))
+		}
+		all[name] = l
+	}
+	return all, errors.Join(errs...)
+}
+
+func signerOf(crl *x509.RevocationList, authorities []*x509.Certificate) *x509.Certificate {
+	for _, a := range authorities {
+		if crl.CheckSignatureFrom(a) == nil {
+			return a
+		}
+	}
+	return nil
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("clientcert: %w", err)
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("clientcert: %s is larger than %d bytes", path, maxFile)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("clientcert: %w", err)
+	}
+	return data, nil
+}
