@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -32,20 +31,43 @@ const (
 	// maxAsking is how many questions may be on their way to one issuer:
 	// tokens that nobody issued are not to become a flood there.
 	maxAsking = 64
+	// maxStrange is how many of them may be about tokens that were not good
+	// when they came last. The rest is for callers who are known.
+	maxStrange = 48
+	// maxWaiting is how many more questions may wait, each for placeTime.
+	maxWaiting = 1024
+	placeTime  = time.Second
+	// maxAnswer is the largest answer about a token, in bytes.
+	maxAnswer = 64 << 10
 )
 
 // An introspection asks one issuer about tokens (RFC 7662).
 type introspection struct {
-	flights  *singleflight.Group
-	places   chan struct{}
+	now     func() time.Time
+	flights *singleflight.Group
+	// places, strange and waiting hold a value for each question that has
+	// begun, is about a token not known to be good, and waits.
+	places, strange, waiting chan struct{}
+
 	mu       *sync.Mutex
-	inactive *cache.Generations[digest, time.Time] // until when
-	now      func() time.Time
+	inactive *cache.Generations[digest, verdict]
+}
+
+// A verdict is why a token is no good, for some seconds.
+type verdict struct {
+	err   error
+	until time.Time
 }
 
 func newIntrospection(now func() time.Time) introspection {
-	inactive := cache.NewGenerations[digest, time.Time](inactiveTokens)
-	return introspection{new(singleflight.Group), make(chan struct{}, maxAsking), new(sync.Mutex), &inactive, now}
+	inactive := cache.NewGenerations[digest, verdict](inactiveTokens)
+	return introspection{
+		now: now, flights: new(singleflight.Group),
+		places:  make(chan struct{}, maxAsking),
+		strange: make(chan struct{}, maxStrange),
+		waiting: make(chan struct{}, maxWaiting),
+		mu:      new(sync.Mutex), inactive: &inactive,
+	}
 }
 
 // ask asks the issuer about a token and remembers what it says for a short
@@ -59,12 +81,17 @@ func (s *scheme) ask(ctx context.Context, d digest, text string) (token, error) 
 	if err := i.canAsk(); err != nil {
 		return token{}, fmt.Errorf("%w: bearer: it is no JWT of the issuer, and %w", gate.ErrInvalid, err)
 	}
-	if i.asking.isInactive(d) {
-		return token{}, fmt.Errorf("%w: bearer: the issuer said just now that it is not active", gate.ErrInvalid)
+	if err := s.checkKind(text); err != nil {
+		return token{}, fmt.Errorf("%w: bearer: %w", gate.ErrInvalid, err)
+	}
+	if err := i.asking.refused(d); err != nil {
+		return token{}, err
 	}
 	flight := i.asking.flights.DoChan(string(d[:]), func() (any, error) {
 		// Others wait for it too: it does not end with who began it.
-		return s.askNow(context.WithoutCancel(ctx), i, d, text)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+		defer cancel()
+		return s.askNow(ctx, i, d, text)
 	})
 	select {
 	case r := <-flight:
@@ -77,34 +104,97 @@ func (s *scheme) ask(ctx context.Context, d digest, text string) (token, error) 
 	}
 }
 
-// askNow asks, if not too many questions are on their way.
+// askNow asks, and remembers the answer. What it says holds from before it was
+// asked for: what changed at the issuer since is found out in time.
 func (s *scheme) askNow(ctx context.Context, i *issuer, d digest, text string) (t token, err error) {
 	defer func() {
 		if cause := recover(); cause != nil { // no server's handler stands above
 			err = fmt.Errorf("bearer: provider %s: panic: %v", i.Name, cause)
 		}
 	}()
-	select {
-	case i.asking.places <- struct{}{}:
-		defer func() { <-i.asking.places }()
-	default:
-		return token{}, fmt.Errorf("bearer: provider %s: %d questions about tokens are on their way already", i.Name, maxAsking)
+	if v, ok := s.tokens.recall(d); ok { // another question has just ended
+		return v, nil
 	}
+	leave, err := i.asking.enter(ctx, s.tokens.knows(d))
+	if err != nil {
+		return token{}, fmt.Errorf("bearer: provider %s: %w", i.Name, err)
+	}
+	defer leave()
+	begun := s.tokens.cfg.Now()
 	c, err := i.introspect(ctx, text)
 	if err != nil {
 		return token{}, err
 	}
-	if t, err = s.readAnswer(i, c); err != nil {
-		if errors.Is(err, gate.ErrInvalid) {
-			i.asking.setInactive(d)
-		}
+	t, err = s.readAnswer(i, c)
+	if errors.Is(err, gate.ErrInvalid) {
+		i.asking.refuse(d, verdict{err, begun.Add(inactiveTime)})
+		s.tokens.forget(d)
+	}
+	if err != nil {
 		return token{}, err
 	}
-	s.tokens.remember(d, remembered{token: t, until: s.tokens.cfg.Now().Add(activeTime)})
+	until := begun.Add(activeTime)
+	if !t.expires.IsZero() && t.expires.Before(until) {
+		until = t.expires
+	}
+	s.tokens.remember(d, remembered{token: t, until: until})
 	return t, nil
 }
 
-// introspect sends the question.
+// knows tells whether a token was good when it came last, though that has to be
+// looked at again.
+func (t *Tokens) knows(d digest) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.verified.Get(d)
+	return ok
+}
+
+// forget forgets a token that is good no more.
+func (t *Tokens) forget(d digest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.verified.Delete(d)
+}
+
+// errBusy means that too many questions are on their way. It says nothing of
+// the token.
+var errBusy = errors.New("too many questions about tokens are on their way")
+
+// enter takes a place for a question, of those for everybody or, where the
+// token is known, of all. It waits a moment for one.
+func (q *introspection) enter(ctx context.Context, known bool) (leave func(), err error) {
+	select {
+	case q.waiting <- struct{}{}:
+		defer func() { <-q.waiting }()
+	default:
+		return nil, errBusy
+	}
+	ctx, cancel := context.WithTimeout(ctx, placeTime)
+	defer cancel()
+	need := []chan struct{}{q.places}
+	if !known {
+		need = []chan struct{}{q.strange, q.places}
+	}
+	var taken []chan struct{}
+	leave = func() {
+		for _, c := range taken {
+			<-c
+		}
+	}
+	for _, c := range need {
+		select {
+		case c <- struct{}{}:
+			taken = append(taken, c)
+		case <-ctx.Done():
+			leave()
+			return nil, errBusy
+		}
+	}
+	return leave, nil
+}
+
+// introspect sends the question (RFC 7662, section 2.1).
 func (i *issuer) introspect(ctx context.Context, text string) (claims.Set, error) {
 	l, err := i.ready(ctx)
 	if err != nil {
@@ -125,10 +215,13 @@ func (i *issuer) introspect(ctx context.Context, text string) (claims.Set, error
 	}
 	var answer jsontext.Value
 	if err := fetch.PostForm(ctx, i.client, l.metadata.IntrospectionEndpoint, h, form, &answer); err != nil {
-		if status, ok := errors.AsType[*fetch.StatusError](err); ok && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden || status.Status == http.StatusBadRequest) {
-			err = fmt.Errorf("it does not take this server's client_id and secret, or does not let it ask: %w", err)
+		if status, ok := errors.AsType[*fetch.StatusError](err); ok && isOurs(status.Status) {
+			err = fmt.Errorf("it does not take this server's client_id and secret, or does not let it ask (client_auth is %s): %w", i.ClientAuth, err)
 		}
 		return claims.Set{}, fmt.Errorf("bearer: asking provider %s about a token: %w", i.Name, err)
+	}
+	if len(answer) > maxAnswer {
+		return claims.Set{}, fmt.Errorf("bearer: provider %s says %d bytes of a token, at most %d are read", i.Name, len(answer), maxAnswer)
 	}
 	c, err := claims.Parse(answer, known...)
 	if err != nil {
@@ -137,76 +230,24 @@ func (i *issuer) introspect(ctx context.Context, text string) (claims.Set, error
 	return c, nil
 }
 
-// readAnswer checks what the issuer says of a token (RFC 7662, section 2.2).
-// The error wraps gate.ErrInvalid where that is, that it is not good here.
-func (s *scheme) readAnswer(i *issuer, c claims.Set) (token, error) {
-	active, isBool := c.All()["active"].(bool)
-	if !isBool {
-		return token{}, fmt.Errorf("bearer: provider %s does not say whether the token is active", i.Name)
-	}
-	if !active {
-		return token{}, fmt.Errorf("%w: bearer: provider %s says that it is not active", gate.ErrInvalid, i.Name)
-	}
-	t, err := s.readActive(i, c)
-	if err != nil {
-		return token{}, fmt.Errorf("%w: bearer: %w", gate.ErrInvalid, err)
-	}
-	return t, nil
+// isOurs tells whether a status says that the mistake is this server's, and
+// nothing of the token (RFC 7662, section 2.3).
+func isOurs(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-func (s *scheme) readActive(i *issuer, c claims.Set) (token, error) {
-	iss, err := c.Text("iss")
-	if err != nil {
-		return token{}, err
-	}
-	if _, ok := i.issued(iss); c.Has("iss") && !ok {
-		return token{}, errors.New("the issuer says that another issued it")
-	}
-	if iss == "" {
-		iss = i.Issuer
-	}
-	if !c.Has("aud") && !s.binding.AnyAudience {
-		return token{}, errors.New("the issuer does not say whom it is for (aud): where all tokens that this server may ask about are for it, set any_audience: true for the scheme")
-	}
-	if use, err := c.Text("token_use"); err != nil || use != "" && !strings.EqualFold(use, "access") && !strings.EqualFold(use, "access_token") {
-		return token{}, errors.New("the issuer says that it is no access token")
-	}
-	kind, err := c.Text("token_type")
-	if err != nil {
-		return token{}, err
-	}
-	t, err := s.read(i, c)
-	if err != nil {
-		return token{}, err
-	}
-	switch strings.ToLower(kind) {
-	case "":
-	case "bearer", "access_token":
-		if t.bound.jkt != "" {
-			return token{}, errors.New("the issuer says that it is bound to a key, and that it is none that is (token_type)")
-		}
-	case "dpop":
-		if t.bound.jkt == "" {
-			return token{}, errors.New("the issuer says that it is bound to a key, and not to which (cnf)")
-		}
-	default:
-		return token{}, errors.New("the issuer says that it is of another kind (token_type)")
-	}
-	if t.issuer = iss; t.subject == "" && t.name == "" {
-		return token{}, errors.New("the issuer says neither whom it speaks of nor to whom it was issued (sub, client_id)")
-	}
-	return t, nil
-}
-
-func (q *introspection) isInactive(d digest) bool {
+// refused is why a token was refused some seconds ago, or nil.
+func (q *introspection) refused(d digest) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	until, ok := q.inactive.Get(d)
-	return ok && q.now().Before(until)
+	if v, ok := q.inactive.Get(d); ok && q.now().Before(v.until) {
+		return v.err
+	}
+	return nil
 }
 
-func (q *introspection) setInactive(d digest) {
+func (q *introspection) refuse(d digest, v verdict) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.inactive.Put(d, q.now().Add(inactiveTime))
+	q.inactive.Put(d, v)
 }

@@ -36,6 +36,7 @@ type issuer struct {
 	client *http.Client
 	look   *discovery.Looker[link]
 	asking introspection
+	asked  bool // about every token of a scheme
 }
 
 // A link is what is known of an issuer.
@@ -72,7 +73,11 @@ func (t *Tokens) issuer(name string) (*issuer, error) {
 
 // lookUp asks the issuer what it says of itself.
 func (i *issuer) lookUp(ctx context.Context) (*link, error) {
-	m, err := discovery.Ask(ctx, i.client, i.MetadataURL, i.Issuer)
+	var required []string
+	if i.asked {
+		required = []string{"introspection_endpoint"}
+	}
+	m, err := discovery.Ask(ctx, i.client, i.MetadataURL, i.Issuer, required...)
 	if err != nil {
 		return nil, err
 	}

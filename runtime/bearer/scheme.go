@@ -67,6 +67,9 @@ func (t *Tokens) newScheme(s Scheme) (*scheme, error) {
 		return sch, nil
 	}
 	sch.issuers = issuers
+	if sch.Kind == Opaque {
+		issuers[0].asked = true
+	}
 	return sch, nil
 }
 
