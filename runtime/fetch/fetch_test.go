@@ -210,6 +210,53 @@ func compressed(encoding string) http.HandlerFunc {
 	}
 }
 
+// TestPostForm: the answer is read as JSON reads it, and the form is in no error.
+func TestPostForm(t *testing.T) {
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		want    string // in the error; "" for none
+	}{
+		"an object":   {answer("application/json", `{"name":"Ada"}`), ""},
+		"given twice": {answer("application/json", `{"name":"Ada","name":"Bob"}`), "duplicate"},
+		"a page":      {answer("text/html", `{"name":"Ada"}`), "did not answer with JSON"},
+		"too long":    {answer("application/json", `{"name":"Ada"`+strings.Repeat(" ", 1<<20)+`}`), "too large"},
+		"400":         {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "secret", http.StatusBadRequest) }, "status 400"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+		}, "redirects to"},
+	} {
+		requests := 0
+		srv, client := start(t, func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			if err := r.ParseForm(); err != nil || r.PostForm.Encode() != "b=%26+c&token=secret" || r.Method != "POST" || len(r.URL.RawQuery) > 0 {
+				t.Errorf("%s: asked with %s, form %v, %v", name, r.Method, r.PostForm, err)
+			}
+			if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.Header.Get("Authorization") != "Basic secret" || r.Header.Get("Accept") != "application/json" {
+				t.Errorf("%s: asked with header %v", name, r.Header)
+			}
+			c.handler(w, r)
+		}, nil)
+		var got struct {
+			Name string `json:"name"`
+		}
+		header := http.Header{"Authorization": {"Basic secret"}}
+		err := fetch.PostForm(t.Context(), client, srv.URL, header, url.Values{"token": {"secret"}, "b": {"& c"}}, &got)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || err == nil && got.Name != "Ada" {
+			t.Errorf("%s: PostForm() = %q, %v, want %q", name, got.Name, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: PostForm() = %v, which tells too much", name, err)
+		}
+		if requests != 1 || len(header) != 1 {
+			t.Errorf("%s: %d requests, and the caller's header is %v", name, requests, header)
+		}
+	}
+	srv, client := start(t, answer("application/json", `{}`), nil)
+	if err := fetch.PostForm(t.Context(), client, srv.URL, nil, nil, new(any)); err != nil {
+		t.Errorf("PostForm() of nothing = %v", err)
+	}
+}
+
 func TestStatusError(t *testing.T) {
 	srv, client := start(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }, nil)
 	var status *fetch.StatusError
