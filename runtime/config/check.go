@@ -25,6 +25,8 @@ func (d *draft) check() {
 	d.checkProviders()
 	d.checkAuthorities()
 	d.checkSchemes()
+	d.checkClients()
+	d.checkClientCerts(host)
 	d.checkSessions()
 	d.checkLook()
 	d.checkCORS()

@@ -21,6 +21,7 @@ type guard struct {
 	handler  http.Handler
 	logger   *slog.Logger
 	hosts    []string // what browsers may send for the public URL
+	asking   []string // hosts for which certificates of clients are asked for
 	local    []string // in development: more hosts, with any port
 	hsts     bool
 	maxBytes int64
@@ -33,6 +34,10 @@ func newGuard(cfg config.Config, logger *slog.Logger, h http.Handler) *guard {
 		hosts:    []string{strings.TrimPrefix(cfg.PublicURL, "https://")},
 		hsts:     !cfg.Dev && !tlsconf.IsLoopback(hostname(cfg.PublicURL)),
 		maxBytes: cfg.Limits.BodyBytes,
+		asking:   cfg.ClientCerts.Hosts,
+	}
+	for _, host := range cfg.ClientCerts.Hosts {
+		g.hosts = append(g.hosts, withPort(host, cfg.PublicURL)...)
 	}
 	// The public URL has its port unless that is 443, and 443 may be said.
 	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Port() == "" {
@@ -51,12 +56,44 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, problem.New(http.StatusMisdirectedRequest, "host_unknown", "This server does not answer for the host of the request."))
 		return
 	}
+	if g.astray(r) {
+		// Browsers then open a connection of its own for it (RFC 9110,
+		// section 15.5.20).
+		problem.Write(w, r, problem.New(http.StatusMisdirectedRequest, "connection_misdirected", "The connection was made for another host, where no certificate is asked for."))
+		return
+	}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(w, r.Body, g.maxBytes)
 	}
 	t := &tracker{ResponseWriter: w}
 	defer g.recover(t, r)
 	g.handler.ServeHTTP(t, r)
+}
+
+// astray tells whether a request for a host that asks for certificates came on a
+// connection that was made for another, as HTTP/2 lets browsers do.
+func (g *guard) astray(r *http.Request) bool {
+	if len(g.asking) == 0 || r.TLS == nil || r.TLS.ServerName == "" {
+		return false
+	}
+	asks := func(host string) bool { return slices.Contains(g.asking, strings.ToLower(host)) }
+	name := r.Host
+	if n, _, err := net.SplitHostPort(r.Host); err == nil {
+		name = n
+	}
+	return asks(name) && !asks(strings.TrimSuffix(r.TLS.ServerName, "."))
+}
+
+// withPort is host as the Host header has it, at the port of an origin.
+func withPort(host, origin string) []string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Port() == "" {
+		return []string{host, host + ":443"}
+	}
+	return []string{host + ":" + u.Port()}
 }
 
 // localNames are the names of this machine that development serves.

@@ -15,8 +15,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/clientcert"
 	"github.com/gatewright/gatewright/runtime/config"
 	"github.com/gatewright/gatewright/runtime/origin"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
@@ -61,12 +63,15 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
+	warnOfHosts(logger, certificate, cfg.ClientCerts.Hosts)
+	certificate = clientcert.Ask(certificate, cfg.ClientCerts.Hosts)
 	if cfg.Files != nil {
 		if h, err = newFiles(cfg.Files, h); err != nil {
 			return err
 		}
 	}
 	h = origin.CORS(origin.CORSConfig{Origins: cfg.CORS.Origins, Credentials: cfg.CORS.Credentials}, h)
+	h = clientcert.FromProxies(cfg.ClientCerts.Prefixes(), h)
 	admin, err := newAdmin(checks)
 	if err != nil {
 		return err
@@ -127,6 +132,18 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check
 	return nil
 }
 
+// warnOfHosts logs host names for which clients with certificates are awaited
+// and the server's own certificate does not stand.
+func warnOfHosts(logger *slog.Logger, c *tls.Config, hosts []string) {
+	for _, host := range hosts {
+		for _, cert := range c.Certificates {
+			if cert.Leaf != nil && cert.Leaf.VerifyHostname(host) != nil {
+				logger.Warn("the server's certificate does not stand for a host of client_certs.hosts", slog.String("host", host))
+			}
+		}
+	}
+}
+
 // newServer makes the server of the API.
 func newServer(base context.Context, cfg config.Config, logger *slog.Logger, certificate *tls.Config, h http.Handler) *http.Server {
 	return &http.Server{
@@ -161,7 +178,7 @@ func tlsConfig(cfg config.Config) (c *tls.Config, authority string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	c, err = a.TLSConfig(append(localNames(), hostname(cfg.PublicURL))...)
+	c, err = a.TLSConfig(slices.Concat(localNames(), []string{hostname(cfg.PublicURL)}, cfg.ClientCerts.Hosts)...)
 	return c, a.CertFile(), err
 }
 
