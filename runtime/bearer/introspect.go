@@ -204,7 +204,9 @@ func (i *issuer) introspect(ctx context.Context, text string) (claims.Set, error
 		return claims.Set{}, fmt.Errorf("bearer: provider %s names no introspection_endpoint: it cannot be asked about tokens", i.Name)
 	}
 	form := url.Values{"token": {text}, "token_type_hint": {"access_token"}}
-	h := http.Header{}
+	// To ask twice changes nothing: a question that met a connection as the
+	// issuer closed it is asked again. An empty list is not sent.
+	h := http.Header{"Idempotency-Key": {}}
 	if i.ClientAuth == "client_secret_post" {
 		form.Set("client_id", i.ClientID)
 		form.Set("client_secret", i.ClientSecret.Reveal())

@@ -67,8 +67,8 @@ func TestIntrospect(t *testing.T) {
 				if err := r.ParseForm(); err != nil || !reflect.DeepEqual(r.PostForm, want) || r.Method != "POST" || r.URL.RawQuery != "" {
 					t.Errorf("%s: asked with %s %v, %v, want %v", name, r.Method, r.PostForm, err, want)
 				}
-				if got := r.Header.Get("Authorization"); got != c.header {
-					t.Errorf("%s: asked with Authorization %q, want %q", name, got, c.header)
+				if got := r.Header.Get("Authorization"); got != c.header || len(r.Header["Idempotency-Key"]) > 0 {
+					t.Errorf("%s: asked with header %v, want Authorization %q", name, r.Header, c.header)
 				}
 				reply(w, s.active().json())
 			}
@@ -262,6 +262,28 @@ func TestIntrospectSilent(t *testing.T) {
 	down.issuer.set(func(i *issuer) { i.down = true })
 	if _, err := down.ask("Bearer", "opaque"); err == nil || errors.Is(err, gate.ErrInvalid) {
 		t.Errorf("Verify() of an issuer that is down = %v, want an error that is not ErrInvalid", err)
+	}
+}
+
+// A connection that the issuer closes as a question comes is no refusal.
+func TestIntrospectClosedConnection(t *testing.T) {
+	s := newAsking(t, nil, nil)
+	s.says(s.active().json())
+	if _, err := s.ask("Bearer", "opaque"); err != nil {
+		t.Fatal(err)
+	}
+	closed := false
+	s.issuer.set(func(i *issuer) {
+		i.answer = func(w http.ResponseWriter, _ *http.Request) {
+			if !closed {
+				closed = true
+				panic(http.ErrAbortHandler)
+			}
+			reply(w, s.active().json())
+		}
+	})
+	if _, err := s.ask("Bearer", "another"); err != nil || s.issuer.asked.Load() != 3 {
+		t.Errorf("Verify() = %v, asked %d times, want nil, 3", err, s.issuer.asked.Load())
 	}
 }
 
