@@ -67,6 +67,8 @@ func kinds(s *model.Scheme) []string {
 			return []string{"apikey", "custom"}
 		case "bearer":
 			return []string{"jwt", "introspection", "apikey", "custom"}
+		case "dpop":
+			return []string{"custom", "jwt", "introspection"}
 		}
 		return []string{"custom", "apikey"}
 	case "oauth2":
@@ -108,11 +110,16 @@ func (a *analyzer) sessionCookie() {
 	a.subject = ""
 	for i := range a.api.Schemes {
 		s := &a.api.Schemes[i]
-		if s.Type != "oauth2" && s.Type != "openIdConnect" {
-			continue
+		oauth := s.Type == "oauth2" || s.Type == "openIdConnect"
+		if oauth {
+			s.Places = []model.Place{{In: "authorization", Name: "bearer"}}
 		}
-		s.Places = []model.Place{{In: "authorization", Name: "bearer"}}
-		if s.Verifier == model.VerifySession {
+		// A token that is bound to a key comes under a word of its own (RFC
+		// 9449, section 7.1).
+		if (oauth || s.HTTPScheme == "bearer") && s.TakesTokens() {
+			s.Places = append(s.Places, model.Place{In: "authorization", Name: "dpop"})
+		}
+		if oauth && s.Verifier == model.VerifySession {
 			s.Places = append(s.Places, model.Place{In: "cookie", Name: a.cookie})
 		}
 	}

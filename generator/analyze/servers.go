@@ -139,13 +139,13 @@ var claimed = []string{
 
 // reserved notes a path that belongs to the server itself.
 func (a *analyzer) reserved(path string, pos model.Position) {
-	switch path {
-	case "/.well-known/oauth-protected-resource":
+	switch {
+	case path == model.MetadataPath, strings.HasPrefix(path, model.MetadataPath+"/"):
 		a.add(model.Diagnostic{Rule: ruleClaimed, Pos: pos,
 			Message: "the server itself answers " + path,
 			Help:    "take the path out of the document: it is made from the document's security (RFC 9728)"})
 		return
-	case "/docs", "/openapi.json":
+	case path == "/docs", path == "/openapi.json":
 		a.add(model.Diagnostic{Rule: ruleShadowed, Severity: model.Warning, Pos: pos,
 			Message: "the server can show its own page at " + path,
 			Help:    "in development the document's operation goes before; elsewhere leave docs: true out of the server's configuration, or it does not start"})

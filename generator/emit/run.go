@@ -32,9 +32,18 @@ func (p *printer) run(f *jen.File) {
 }
 
 func (p *printer) runBody(g *jen.Group) {
-	keys, logins := p.API.KeySchemes(), p.API.LoginSchemes()
-	if len(keys)+len(logins) > 0 {
-		p.runStores(g, len(logins) > 0)
+	keys, logins, tokens := p.API.KeySchemes(), p.API.LoginSchemes(), p.API.TokenSchemes()
+	if len(p.API.Schemes) > 0 {
+		g.If(jen.Err().Op(":=").Qual(pkgProvider, "Unknown").CallFunc(func(g *jen.Group) {
+			g.Id("cfg").Dot("Schemes")
+			for i := range p.API.Schemes {
+				g.Lit(p.API.Schemes[i].Name)
+			}
+		}), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+	}
+	stored := len(keys)+len(logins)+len(tokens) > 0
+	if stored {
+		p.runStores(g)
 	} else {
 		g.Comment("// No scheme of the document needs a store.")
 		g.Id("_").Op("=").Id("drivers")
@@ -46,17 +55,34 @@ func (p *printer) runBody(g *jen.Group) {
 	if len(keys) > 0 {
 		p.runKeys(g, keys)
 	}
+	if len(logins)+len(tokens) > 0 {
+		g.List(jen.Id("ring"), jen.Err()).Op(":=").Qual(pkgSecret, "NewRing").Call(jen.Id("cfg").Dot("Secrets").Op("..."))
+		g.Add(returnErr())
+	}
 	if len(logins) > 0 {
 		p.runLogins(g)
 	}
-	if len(keys)+len(logins) > 0 {
+	if len(tokens) > 0 {
+		p.runTokens(g)
+	}
+	if len(p.API.CertificateSchemes()) > 0 {
+		p.runCertificates(g)
+	}
+	if stored {
 		ours := func(there bool, name string) *jen.Statement {
 			if there {
 				return jen.Id(name)
 			}
 			return jen.Nil()
 		}
-		g.Defer().Qual(pkgStore, "Follow").Call(jen.Id("stores"), ours(len(keys) > 0, "keys"), ours(len(logins) > 0, "sessions")).Call()
+		g.Defer().Qual(pkgStore, "Follow").CallFunc(func(g *jen.Group) {
+			g.Id("stores")
+			g.Add(ours(len(keys) > 0, "keys"))
+			g.Add(ours(len(logins) > 0, "sessions"))
+			if len(tokens) > 0 {
+				g.Id("tokens")
+			}
+		}).Call()
 	}
 	for i := range p.API.Schemes {
 		s := &p.API.Schemes[i]
@@ -71,22 +97,36 @@ func (p *printer) runBody(g *jen.Group) {
 	if len(logins) > 0 {
 		g.If(jen.Err().Op(":=").Id("logins").Dot("Open").Call(jen.Id("ctx")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
 	}
+	if len(tokens) > 0 {
+		g.If(jen.Err().Op(":=").Id("tokens").Dot("Open").Call(jen.Id("ctx")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+	}
 	g.List(jen.Id("handler"), jen.Err()).Op(":=").Id("New").Call(jen.Id("svc"), jen.Id("schemes"))
 	g.Add(returnErr())
 	p.runDocs(g, len(keys) > 0, len(logins) > 0)
+	if len(tokens) > 0 {
+		g.Id("root").Op("=").Id("tokens").Dot("Handler").Call(jen.Id("root"))
+	}
 	check := func(name, of string) *jen.Statement {
 		return jen.Qual(pkgServe, "Check").Values(jen.Id("Name").Op(":").Lit(name), jen.Id("Func").Op(":").Id(of).Dot("Check"))
 	}
 	args := []jen.Code{jen.Id("ctx"), jen.Id("cfg")}
-	switch {
-	case len(logins) > 0:
+	if len(logins) > 0 {
 		p.runAccounts(g, len(keys) > 0)
-		args = append(args, jen.Id("logins").Dot("Handler").Call(jen.Id("accounts").Dot("Handler").Call(jen.Id("root"))),
-			jen.Line().Add(check("store", "stores")), jen.Line().Add(check("providers", "logins")), jen.Line())
-	case len(keys) > 0:
-		args = append(args, jen.Id("root"), check("store", "stores"))
-	default:
+		args = append(args, jen.Id("logins").Dot("Handler").Call(jen.Id("accounts").Dot("Handler").Call(jen.Id("root"))))
+	} else {
 		args = append(args, jen.Id("root"))
+	}
+	if stored {
+		args = append(args, jen.Line().Add(check("store", "stores")))
+	}
+	if len(logins) > 0 {
+		args = append(args, jen.Line().Add(check("providers", "logins")))
+	}
+	if len(tokens) > 0 {
+		args = append(args, jen.Line().Add(check("issuers", "tokens")))
+	}
+	if stored {
+		args = append(args, jen.Line())
 	}
 	g.Return(jen.Qual(pkgServe, "Run").Call(args...))
 }
@@ -102,7 +142,7 @@ func lookName(title string) string {
 }
 
 // runStores prints what opens the stores and keeps them tidy.
-func (p *printer) runStores(g *jen.Group, logins bool) {
+func (p *printer) runStores(g *jen.Group) {
 	g.List(jen.Id("stores"), jen.Err()).Op(":=").Qual(pkgStore, "Open").Call(jen.Id("ctx"),
 		jen.Qual(pkgStore, "Config").Values(jen.Id("URL").Op(":").Id("cfg").Dot("Store"), jen.Id("Sessions").Op(":").Id("cfg").Dot("SessionsStore")),
 		jen.Id("drivers").Op("..."))
@@ -150,8 +190,6 @@ func (p *printer) runKeys(g *jen.Group, keys []*model.Scheme) {
 
 // runLogins prints what signs people in and verifies their sessions.
 func (p *printer) runLogins(g *jen.Group) {
-	g.List(jen.Id("ring"), jen.Err()).Op(":=").Qual(pkgSecret, "NewRing").Call(jen.Id("cfg").Dot("Secrets").Op("..."))
-	g.Add(returnErr())
 	g.List(jen.Id("sessions"), jen.Err()).Op(":=").Qual(pkgSession, "New").Call(jen.Qual(pkgSession, "Config").Values(
 		jen.Line().Id("Kind").Op(":").Qual(pkgSession, "Kind").Call(jen.Id("cfg").Dot("Sessions").Dot("Kind")),
 		jen.Line().Id("Cookie").Op(":").Lit(p.API.SessionCookie()),
@@ -180,6 +218,42 @@ func (p *printer) runLogins(g *jen.Group) {
 		jen.Line(),
 	))
 	g.Add(returnErr())
+}
+
+// runTokens prints what verifies access tokens.
+func (p *printer) runTokens(g *jen.Group) {
+	g.List(jen.Id("tokens"), jen.Err()).Op(":=").Qual(pkgBearer, "New").Call(jen.Qual(pkgBearer, "Config").Values(
+		jen.Line().Id("PublicURL").Op(":").Id("cfg").Dot("PublicURL"),
+		jen.Line().Id("Title").Op(":").Lit(lookName(p.API.Title)),
+		jen.Line().Id("Providers").Op(":").Id("cfg").Dot("Providers"),
+		jen.Line().Id("Bindings").Op(":").Id("cfg").Dot("Schemes"),
+		jen.Line().Id("Schemes").Op(":").Id("tokenSchemes"),
+		jen.Line().Id("Users").Op(":").Add(of("Users")),
+		jen.Line().Id("Marks").Op(":").Add(of("Marks")),
+		jen.Line().Id("Ring").Op(":").Id("ring"),
+		jen.Line().Id("Clients").Op(":").Id("cfg").Dot("Clients"),
+		jen.Line().Id("Cache").Op(":").Add(cacheTime()),
+		jen.Line(),
+	))
+	g.Add(returnErr())
+}
+
+// runCertificates prints what verifies client certificates.
+func (p *printer) runCertificates(g *jen.Group) {
+	certs := func(name string) *jen.Statement { return jen.Id("cfg").Dot("ClientCerts").Dot(name) }
+	g.Id("certificates").Op(":=").Qual(pkgGate, "Refuse").Call(jen.Lit("set client_certs: {ca: FILE} in the server's configuration, the authorities that certificates of clients come from"))
+	g.If(certs("CA").Op("!=").Lit("")).Block(
+		jen.List(jen.Id("verified"), jen.Err()).Op(":=").Qual(pkgCert, "New").Call(jen.Qual(pkgCert, "Config").Values(
+			jen.Line().Id("CA").Op(":").Add(certs("CA")),
+			jen.Line().Id("CRL").Op(":").Add(certs("CRL")),
+			jen.Line().Id("Subject").Op(":").Add(certs("Subject")),
+			jen.Line().Id("Scopes").Op(":").Add(certs("Scopes")),
+			jen.Line().Id("Clients").Op(":").Id("cfg").Dot("Clients"),
+			jen.Line(),
+		)),
+		returnErr(),
+		jen.Id("certificates").Op("=").Id("verified").Dot("Scheme").Call(),
+	)
 }
 
 // runAccounts prints the page where people see their sessions and keys.
@@ -259,18 +333,23 @@ func verifier(s *model.Scheme) *jen.Statement {
 			}
 		})
 	case model.VerifySession:
-		return jen.Id("logins").Dot("Scheme").Call(jen.Lit(s.Name))
+		login := jen.Id("logins").Dot("Scheme").Call(jen.Lit(s.Name))
+		if s.TakesTokens() {
+			return jen.Id("tokens").Dot("Beside").Call(jen.Lit(s.Name), login)
+		}
+		return login
+	case model.VerifyToken, model.VerifyJWT, model.VerifyIntrospect:
+		return jen.Id("tokens").Dot("Scheme").Call(jen.Lit(s.Name))
+	case model.VerifyCertificate:
+		return jen.Id("certificates")
 	}
 	return jen.Qual(pkgGate, "Refuse").Call(jen.Lit(missing(s)))
 }
 
 // missing says why a scheme has no verifier and what to do.
 func missing(s *model.Scheme) string {
-	switch s.Verifier {
-	case model.VerifyCustom:
-		return "pass the application's own gate.Authenticator to RunWith in Schemes." + s.GoName
-	case model.VerifyUndecided:
+	if s.Verifier == model.VerifyUndecided {
 		return "say what kind of token it takes with x-gatewright: {kind: jwt|introspection|apikey|custom} in the document, or under schemes in gatewright.yaml"
 	}
-	return "this version has no verifier for " + schemeWords(s) + "; pass a gate.Authenticator to RunWith in Schemes." + s.GoName
+	return "pass the application's own gate.Authenticator to RunWith in Schemes." + s.GoName + "; package custom makes one of a few lines"
 }

@@ -45,6 +45,7 @@ func (p *printer) security(f *jen.File) {
 	f.Line()
 
 	p.loginSchemes(f)
+	p.tokenSchemes(f)
 
 	f.Comment("// Schemes are what verifies the credentials of each security scheme. None may be nil: a scheme without a")
 	f.Comment("// verifier is gate.Refuse, which lets nobody in.")
@@ -82,6 +83,59 @@ func (p *printer) loginSchemes(f *jen.File) {
 		g.Line()
 	})
 	f.Line()
+}
+
+// tokenSchemes prints what has to be known to verify access tokens.
+func (p *printer) tokenSchemes(f *jen.File) {
+	tokens := p.API.TokenSchemes()
+	if len(tokens) == 0 {
+		return
+	}
+	f.Comment("// tokenSchemes are those that access tokens are taken for, and what the document says of who issues them.")
+	f.Var().Id("tokenSchemes").Op("=").Index().Qual(pkgBearer, "Scheme").ValuesFunc(func(g *jen.Group) {
+		for _, s := range tokens {
+			fields := []jen.Code{
+				jen.Line().Id("Name").Op(":").Lit(s.Name),
+				jen.Line().Id("Kind").Op(":").Qual(pkgBearer, tokenKind(s)),
+				jen.Line().Id("Places").Op(":").Add(places(s)),
+			}
+			if s.Verifier == model.VerifySession {
+				fields = append(fields, jen.Line().Id("Login").Op(":").True())
+			}
+			if s.OpenIDURL != "" {
+				fields = append(fields, jen.Line().Id("OpenIDURL").Op(":").Lit(s.OpenIDURL))
+			}
+			if u := tokenURL(s); u != "" {
+				fields = append(fields, jen.Line().Id("TokenURL").Op(":").Lit(u))
+			}
+			if scopes := p.API.ScopesOf(s); len(scopes) > 0 {
+				fields = append(fields, jen.Line().Id("Scopes").Op(":").Add(stringList(scopes)))
+			}
+			g.Line().Values(append(fields, jen.Line())...)
+		}
+		g.Line()
+	})
+	f.Line()
+}
+
+func tokenKind(s *model.Scheme) string {
+	switch s.Verifier {
+	case model.VerifyJWT:
+		return "JWT"
+	case model.VerifyIntrospect:
+		return "Opaque"
+	}
+	return "Any"
+}
+
+// tokenURL is where the document has tokens issued; "" where it does not say.
+func tokenURL(s *model.Scheme) string {
+	for _, f := range s.Flows {
+		if f.TokenURL != "" {
+			return f.TokenURL
+		}
+	}
+	return ""
 }
 
 func (p *printer) loginScheme(s *model.Scheme) []jen.Code {
@@ -208,7 +262,7 @@ func schemeWords(s *model.Scheme) string {
 	var where []string
 	for _, pl := range s.Places {
 		if s.Verifier == model.VerifySession && pl.In != "cookie" {
-			continue // nothing that lies there is taken yet
+			continue // tokens are taken there, once there is an audience
 		}
 		switch pl.In {
 		case "authorization":

@@ -14,7 +14,7 @@ import (
 // operation, and Run.
 func (p *printer) server(f *jen.File) {
 	f.Comment("// A version of the runtime that lacks something this file needs does not compile with it.")
-	f.Const().Id("_").Op("=").Qual(pkgGate, "IsAtLeastVersion0_3")
+	f.Const().Id("_").Op("=").Qual(pkgGate, "IsAtLeastVersion0_4")
 	f.Line()
 	f.Comment("// requestSchemas is the JSON Schema document that requests are checked against.")
 	f.Const().Id("requestSchemas").Op("=").Add(quoted(p.Bundle))

@@ -8,6 +8,9 @@ func TestMeetable(t *testing.T) {
 		{Name: "basic", Places: at("authorization", "basic")},
 		{Name: "bearer", Places: at("authorization", "bearer")},
 		{Name: "jwt", Places: at("authorization", "bearer")},
+		{Name: "token", Places: []Place{{"authorization", "bearer"}, {"authorization", "dpop"}}},
+		{Name: "dpop", Places: at("authorization", "dpop")},
+		{Name: "any", Places: at("authorization", "")},
 		{Name: "key", Places: at("header", "X-Key")},
 		{Name: "login", Places: []Place{{"authorization", "bearer"}, {"cookie", "s"}}},
 	}}
@@ -20,6 +23,10 @@ func TestMeetable(t *testing.T) {
 		{[]string{"basic", "bearer"}, false},
 		{[]string{"key", "bearer", "basic"}, false},
 		{[]string{"bearer", "jwt"}, true},
+		{[]string{"bearer", "token"}, true},
+		{[]string{"bearer", "token", "dpop"}, false},
+		{[]string{"basic", "token"}, false},
+		{[]string{"basic", "any"}, true},
 		{[]string{"basic", "key"}, true},
 		{[]string{"basic", "login"}, true}, // the session's cookie
 	} {

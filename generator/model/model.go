@@ -66,6 +66,28 @@ func (a *API) LoginSchemes() []*Scheme {
 	return logins
 }
 
+// TokenSchemes returns the schemes that access tokens are taken for.
+func (a *API) TokenSchemes() []*Scheme {
+	var tokens []*Scheme
+	for i := range a.Schemes {
+		if a.Schemes[i].TakesTokens() {
+			tokens = append(tokens, &a.Schemes[i])
+		}
+	}
+	return tokens
+}
+
+// CertificateSchemes returns the schemes that client certificates are taken for.
+func (a *API) CertificateSchemes() []*Scheme {
+	var certificates []*Scheme
+	for i := range a.Schemes {
+		if a.Schemes[i].Verifier == VerifyCertificate {
+			certificates = append(certificates, &a.Schemes[i])
+		}
+	}
+	return certificates
+}
+
 // SessionCookie returns the name of the cookie that sessions lie in, "" where
 // no scheme takes one.
 func (a *API) SessionCookie() string {
@@ -113,8 +135,23 @@ type Scheme struct {
 	Pos      Position
 }
 
+// TakesTokens tells whether access tokens are taken for the scheme: alone, or
+// beside the session of a login that says where it is.
+func (s *Scheme) TakesTokens() bool {
+	switch s.Verifier {
+	case VerifyToken, VerifyJWT, VerifyIntrospect:
+		return true
+	case VerifySession:
+		return s.Type == "oauth2" || s.Type == "openIdConnect"
+	}
+	return false
+}
+
 // AuthPrefix is what the paths begin with at which people sign in and out.
 const AuthPrefix = "/auth"
+
+// MetadataPath is where clients find out where tokens come from (RFC 9728).
+const MetadataPath = "/.well-known/oauth-protected-resource"
 
 // A Verifier says what checks a scheme's credential.
 type Verifier string

@@ -7,11 +7,12 @@ import (
 	"github.com/gatewright/gatewright/runtime/session"
 )
 
-// Follow has keys and sessions forget at once what other replicas change,
-// until the function it returns is called, which waits for it. Either may be
-// nil. Where word is lost, or the kind of store has none, they forget by
-// themselves when the time of their caches is over.
-func Follow(stores Stores, keys *apikey.Keys, sessions *session.Sessions) (stop func()) {
+// Follow has keys, sessions and whoever else remembers people forget at once
+// what other replicas change, until the function it returns is called, which
+// waits for it. keys and sessions may be nil. Where word is lost, or the kind of
+// store has none, they forget by themselves when the time of their caches is
+// over.
+func Follow(stores Stores, keys *apikey.Keys, sessions *session.Sessions, people ...interface{ ForgetAll() }) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -22,6 +23,11 @@ func Follow(stores Stores, keys *apikey.Keys, sessions *session.Sessions) (stop 
 			}
 			if sessions != nil {
 				forgetSessions(sessions, c)
+			}
+			if c.Kind == Anything || c.Kind == User {
+				for _, p := range people {
+					p.ForgetAll()
+				}
 			}
 		})
 	}()

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"github.com/gatewright/gatewright/runtime/bearer"
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/login"
 )
@@ -89,7 +90,7 @@ var operations = []*gate.Operation{
 
 // securitySchemes are the document's security schemes, and where the credential of each lies.
 var securitySchemes = []gate.Scheme{
-	{Name: "login", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
+	{Name: "login", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
 	{Name: "apiKey", Places: []gate.Place{{In: gate.InAuthorization, Name: "apikey"}}},
 	{Name: "basic", Places: []gate.Place{{In: gate.InAuthorization, Name: "basic"}}},
 }
@@ -98,7 +99,19 @@ var securitySchemes = []gate.Scheme{
 var loginSchemes = []login.Scheme{
 	{
 		Name:      "login",
-		Places:    []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InCookie, Name: "__Host-Http-session"}},
+		Places:    []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}, {In: gate.InCookie, Name: "__Host-Http-session"}},
+		OpenIDURL: "https://id.example/.well-known/openid-configuration",
+		Scopes:    []string{"posts:edit", "posts:write"},
+	},
+}
+
+// tokenSchemes are those that access tokens are taken for, and what the document says of who issues them.
+var tokenSchemes = []bearer.Scheme{
+	{
+		Name:      "login",
+		Kind:      bearer.Any,
+		Places:    []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}, {In: gate.InCookie, Name: "__Host-Http-session"}},
+		Login:     true,
 		OpenIDURL: "https://id.example/.well-known/openid-configuration",
 		Scopes:    []string{"posts:edit", "posts:write"},
 	},

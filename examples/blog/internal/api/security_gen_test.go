@@ -17,7 +17,7 @@ import (
 func TestSecurity(t *testing.T) {
 	gatetest.Run(t, gatetest.API{
 		Schemes: []gatetest.Scheme{
-			{Name: "login", Verifier: "session", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
+			{Name: "login", Verifier: "session", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
 			{Name: "apiKey", Verifier: "apikey", Places: []gate.Place{{In: gate.InAuthorization, Name: "apikey"}}},
 			{Name: "basic", Verifier: "apikey", Places: []gate.Place{{In: gate.InAuthorization, Name: "basic"}}},
 		},

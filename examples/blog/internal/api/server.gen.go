@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/account"
 	"github.com/gatewright/gatewright/runtime/apikey"
+	"github.com/gatewright/gatewright/runtime/bearer"
 	"github.com/gatewright/gatewright/runtime/codec"
 	"github.com/gatewright/gatewright/runtime/config"
 	"github.com/gatewright/gatewright/runtime/docs"
@@ -18,6 +19,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/login"
 	"github.com/gatewright/gatewright/runtime/page"
 	"github.com/gatewright/gatewright/runtime/problem"
+	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/route"
 	"github.com/gatewright/gatewright/runtime/schema"
 	"github.com/gatewright/gatewright/runtime/secret"
@@ -27,7 +29,7 @@ import (
 )
 
 // A version of the runtime that lacks something this file needs does not compile with it.
-const _ = gate.IsAtLeastVersion0_3
+const _ = gate.IsAtLeastVersion0_4
 
 // requestSchemas is the JSON Schema document that requests are checked against.
 const requestSchemas = "" +
@@ -82,6 +84,9 @@ func Run(ctx context.Context, cfg config.Config, svc Service, drivers ...store.D
 
 // RunWith is Run with authenticators of the application's own for the schemes that are not nil in schemes.
 func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Schemes, drivers ...store.Driver) error {
+	if err := provider.Unknown(cfg.Schemes, "login", "apiKey", "basic"); err != nil {
+		return err
+	}
 	stores, err := store.Open(ctx, store.Config{URL: cfg.Store, Sessions: cfg.SessionsStore}, drivers...)
 	if err != nil {
 		return err
@@ -142,9 +147,24 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	if err != nil {
 		return err
 	}
-	defer store.Follow(stores, keys, sessions)()
+	tokens, err := bearer.New(bearer.Config{
+		PublicURL: cfg.PublicURL,
+		Title:     "Blog",
+		Providers: cfg.Providers,
+		Bindings:  cfg.Schemes,
+		Schemes:   tokenSchemes,
+		Users:     stores.Users(),
+		Marks:     stores.Marks(),
+		Ring:      ring,
+		Clients:   cfg.Clients,
+		Cache:     max(cfg.Cache, 0),
+	})
+	if err != nil {
+		return err
+	}
+	defer store.Follow(stores, keys, sessions, tokens)()
 	if schemes.Login == nil {
-		schemes.Login = logins.Scheme("login")
+		schemes.Login = tokens.Beside("login", logins.Scheme("login"))
 	}
 	if schemes.APIKey == nil {
 		schemes.APIKey = keys.Scheme("apiKey", gate.Place{In: gate.InAuthorization, Name: "apikey"})
@@ -158,6 +178,9 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		}
 	}
 	if err := logins.Open(ctx); err != nil {
+		return err
+	}
+	if err := tokens.Open(ctx); err != nil {
 		return err
 	}
 	handler, err := New(svc, schemes)
@@ -185,6 +208,7 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 			return err
 		}
 	}
+	root = tokens.Handler(root)
 	accounts, err := account.New(account.Config{
 		PublicURL:   cfg.PublicURL,
 		Sessions:    sessions,
@@ -200,6 +224,7 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	return serve.Run(ctx, cfg, logins.Handler(accounts.Handler(root)),
 		serve.Check{Name: "store", Func: stores.Check},
 		serve.Check{Name: "providers", Func: logins.Check},
+		serve.Check{Name: "issuers", Func: tokens.Check},
 	)
 }
 
