@@ -217,10 +217,7 @@ func (i *issuer) introspect(ctx context.Context, text string) (claims.Set, error
 	}
 	var answer jsontext.Value
 	if err := fetch.PostForm(ctx, i.client, l.metadata.IntrospectionEndpoint, h, form, &answer); err != nil {
-		if status, ok := errors.AsType[*fetch.StatusError](err); ok && isOurs(status.Status) {
-			err = fmt.Errorf("it does not take this server's client_id and secret, or does not let it ask (client_auth is %s): %w", i.ClientAuth, err)
-		}
-		return claims.Set{}, fmt.Errorf("bearer: asking provider %s about a token: %w", i.Name, err)
+		return claims.Set{}, fmt.Errorf("bearer: asking provider %s about a token: %s%w", i.Name, i.explain(err), err)
 	}
 	if len(answer) > maxAnswer {
 		return claims.Set{}, fmt.Errorf("bearer: provider %s says %d bytes of a token, at most %d are read", i.Name, len(answer), maxAnswer)
@@ -232,10 +229,19 @@ func (i *issuer) introspect(ctx context.Context, text string) (claims.Set, error
 	return c, nil
 }
 
-// isOurs tells whether a status says that the mistake is this server's, and
-// nothing of the token (RFC 7662, section 2.3).
-func isOurs(status int) bool {
-	return status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden
+// explain says what to do about a status that is this server's mistake, and
+// says nothing of the token (RFC 7662, section 2.3).
+func (i *issuer) explain(err error) string {
+	status, ok := errors.AsType[*fetch.StatusError](err)
+	switch {
+	case !ok:
+		return ""
+	case status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden:
+		return "it does not take this server's client_id and secret (client_auth is " + i.ClientAuth + "), or does not let it ask: "
+	case status.Status == http.StatusBadRequest:
+		return "it refuses the question: client_auth (" + i.ClientAuth + ") may be another there, and some issuers cannot be asked about JWTs: "
+	}
+	return ""
 }
 
 // refused is why a token was refused some seconds ago, or nil.

@@ -220,7 +220,7 @@ func TestIntrospectUnknown(t *testing.T) {
 		"503":          {status(503), "status 503"},
 		"404":          {status(404), "status 404"},
 		"204":          {status(204), "status 204"},
-		"400":          {status(400), "does not take this server's client_id"},
+		"400":          {status(400), "refuses the question"},
 		"401":          {status(401), "does not take this server's client_id"},
 		"403":          {status(403), "does not take this server's client_id"},
 		"redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/introspect2", 307) }, "redirects"},
