@@ -108,9 +108,23 @@ func TestArrows(t *testing.T) {
 			module + "/runtime/problem", module + "/runtime/cache", jsonV2,
 		},
 		"runtime/cache": {},
+		"runtime/limit": {module + "/runtime/gate", module + "/runtime/cache"},
 		"runtime/apikey": {
 			module + "/runtime/gate", module + "/runtime/user", module + "/runtime/secret", module + "/runtime/audit", module + "/runtime/cache",
+			module + "/runtime/limit",
 		},
+		"runtime/dpop": {
+			module + "/runtime/session", module + "/runtime/secret", module + "/runtime/jwks", module + "/runtime/claims", jsonV2,
+		},
+		"runtime/bearer": {
+			module + "/runtime/gate", module + "/runtime/user", module + "/runtime/session", module + "/runtime/secret", module + "/runtime/provider",
+			module + "/runtime/discovery", module + "/runtime/jwks", module + "/runtime/claims", module + "/runtime/fetch", module + "/runtime/cache",
+			module + "/runtime/dpop", module + "/runtime/clientcert", module + "/runtime/problem", jsonV2, "golang.org/x/sync",
+		},
+		"runtime/clientcert": {module + "/runtime/gate", module + "/runtime/cache", module + "/runtime/problem", "github.com/dunglas/httpsfv"},
+		"runtime/custom":     {module + "/runtime/gate", module + "/runtime/limit"},
+		"runtime/claims":     {jsonV2},
+		"runtime/discovery":  {module + "/runtime/fetch"},
 		"runtime/account": {
 			module + "/runtime/apikey", module + "/runtime/session", module + "/runtime/user", module + "/runtime/gate", module + "/runtime/page",
 			module + "/runtime/origin", module + "/runtime/problem", module + "/runtime/audit", module + "/runtime/secret", jsonV2,
@@ -119,7 +133,7 @@ func TestArrows(t *testing.T) {
 		"runtime/secret":   {"golang.org/x/crypto"},
 		"runtime/fetch":    {jsonV2},
 		"runtime/jwks":     {module + "/runtime/fetch", "github.com/go-jose/go-jose", jsonV2},
-		"runtime/idtoken":  {module + "/runtime/jwks", "github.com/coreos/go-oidc", jsonV2},
+		"runtime/idtoken":  {module + "/runtime/jwks", module + "/runtime/claims", "github.com/coreos/go-oidc", jsonV2},
 		"runtime/audit":    {},
 		"runtime/page":     {},
 		"runtime/origin":   {module + "/runtime/gate", "github.com/rs/cors"},

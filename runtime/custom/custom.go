@@ -1,14 +1,24 @@
 // Package custom makes authenticators of what an application verifies itself:
 // passwords, tokens, or whole requests. Where they lie, how often they may be
-// there and what a client is asked for is seen to here.
+// there, how often one may fail, and what a client is asked for is seen to here.
 package custom
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 )
 
 // A PasswordVerifier checks a user name and a password. Its method may be
@@ -16,7 +26,8 @@ import (
 type PasswordVerifier interface {
 	// VerifyPassword says who signs in with password as name. ErrInvalid of
 	// package gate: 401, for an unknown name as for a wrong password; a
-	// *gate.LimitError: 429; any other error: 503.
+	// *gate.LimitError: 429; any other error: 503. Of an unknown name it takes
+	// as long as of a wrong password.
 	VerifyPassword(ctx context.Context, name, password string) (gate.Identity, error)
 }
 
@@ -32,24 +43,163 @@ type TokenVerifier interface {
 // comes with, such as a signature. Its method may be called concurrently.
 type RequestVerifier interface {
 	// VerifyRequest says who sent r with the credential c. Errors are as
-	// those of a PasswordVerifier. r has no body: what has to be signed of it
-	// is signed as a header such as Content-Digest (RFC 9530).
+	// those of a PasswordVerifier. r has no body: what is signed of it is
+	// the header Content-Digest (RFC 9530), with which the body is compared
+	// when it is read. That the header is there the verifier sees to.
 	VerifyRequest(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error)
 }
 
-// Basic returns the authenticator of an http scheme basic (RFC 7617) whose
-// passwords v checks.
-func Basic(v PasswordVerifier) (gate.Authenticator, error) {
-	return nil, errors.New("custom: not there yet")
+// A PasswordFunc is a function that is a PasswordVerifier.
+type PasswordFunc func(ctx context.Context, name, password string) (gate.Identity, error)
+
+// VerifyPassword implements PasswordVerifier.
+func (f PasswordFunc) VerifyPassword(ctx context.Context, name, password string) (gate.Identity, error) {
+	return f(ctx, name, password)
 }
 
-// Token returns the authenticator of a scheme whose tokens lie in one of places.
+// A TokenFunc is a function that is a TokenVerifier.
+type TokenFunc func(ctx context.Context, token string) (gate.Identity, error)
+
+// VerifyToken implements TokenVerifier.
+func (f TokenFunc) VerifyToken(ctx context.Context, token string) (gate.Identity, error) {
+	return f(ctx, token)
+}
+
+// A RequestFunc is a function that is a RequestVerifier.
+type RequestFunc func(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error)
+
+// VerifyRequest implements RequestVerifier.
+func (f RequestFunc) VerifyRequest(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	return f(ctx, r, c)
+}
+
+// Basic returns the authenticator of an http scheme basic (RFC 7617) whose
+// passwords v checks. People choose passwords that can be guessed, so failures
+// are held back as those of API keys are, by address and by name: 20 at once and
+// one a second after, each of l's members that is zero. A right password from
+// elsewhere is always taken. It is an error if v is nil.
+func Basic(v PasswordVerifier, l limit.Limits) (gate.Authenticator, error) {
+	if isNil(v) {
+		return nil, errors.New("custom: there is no verifier of passwords")
+	}
+	if err := l.Check(); err != nil {
+		return nil, fmt.Errorf("custom: %w", err)
+	}
+	return &basic{v, limit.New(l, nil, slog.Default, time.Now)}, nil
+}
+
+type basic struct {
+	verifier PasswordVerifier
+	limit    *limit.Limiter
+}
+
+var underBasic = gate.Authorization("basic")
+
+// Find implements gate.Authenticator.
+func (b *basic) Find(r *http.Request) (gate.Credential, bool, error) { return underBasic.Find(r) }
+
+// Challenge implements gate.Authenticator.
+func (b *basic) Challenge(cause error) string { return underBasic.Challenge(cause) }
+
+// Verify implements gate.Authenticator.
+func (b *basic) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	from := limit.Address(r)
+	name, password, err := split(c.Value)
+	if waits := b.limit.Before(from, name); waits != nil {
+		return gate.Identity{}, waits
+	}
+	if err != nil {
+		return gate.Identity{}, b.limit.Failed(ctx, from, "", fmt.Errorf("%w: custom: %w", gate.ErrInvalid, err))
+	}
+	who, err := b.verifier.VerifyPassword(ctx, name, password)
+	switch {
+	case errors.Is(err, gate.ErrInvalid):
+		return gate.Identity{}, b.limit.Failed(ctx, from, name, err)
+	case err != nil:
+		return gate.Identity{}, err
+	}
+	b.limit.Succeeded(from, name)
+	return who, nil
+}
+
+// maxBasic is the longest credential read, in bytes.
+const maxBasic = 1024
+
+// split takes name and password out of the credentials of Basic (RFC 7617,
+// section 2). One pair has one spelling.
+func split(credentials string) (name, password string, err error) {
+	if len(credentials) > maxBasic {
+		return "", "", fmt.Errorf("the credentials are longer than %d bytes", maxBasic)
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(credentials)
+	if err != nil || base64.StdEncoding.EncodeToString(b) != credentials {
+		return "", "", errors.New("the credentials are not base64")
+	}
+	name, password, ok := strings.Cut(string(b), ":")
+	switch {
+	case !ok || name == "" || password == "":
+		return "", "", errors.New("the credentials lack a name or a password")
+	case !utf8.Valid(b) || strings.ContainsFunc(string(b), unicode.IsControl):
+		return "", "", errors.New("the credentials are not text in UTF-8, or have control characters")
+	}
+	return name, password, nil
+}
+
+// Token returns the authenticator of a scheme whose tokens lie in one of
+// places: a header, a query parameter, a cookie, or Authorization under a word.
+// It is an error if v is nil, or no token lies in a place.
 func Token(v TokenVerifier, places ...gate.Place) (gate.Authenticator, error) {
-	return nil, errors.New("custom: not there yet")
+	if isNil(v) {
+		return nil, errors.New("custom: there is no verifier of tokens")
+	}
+	return Request(RequestFunc(func(ctx context.Context, _ *http.Request, c gate.Credential) (gate.Identity, error) {
+		return v.VerifyToken(ctx, c.Value)
+	}), places...)
 }
 
 // Request returns the authenticator of a scheme whose credentials lie in one of
-// places and are checked with the request.
+// places, as those of Token, and are checked with the request.
 func Request(v RequestVerifier, places ...gate.Place) (gate.Authenticator, error) {
-	return nil, errors.New("custom: not there yet")
+	if isNil(v) {
+		return nil, errors.New("custom: there is no verifier of requests")
+	}
+	if len(places) == 0 {
+		return nil, errors.New("custom: there is no place for a credential")
+	}
+	for _, p := range places {
+		if p.In != gate.InHeader && p.In != gate.InQuery && p.In != gate.InCookie && p.In != gate.InAuthorization {
+			return nil, fmt.Errorf("custom: no credential of the application's own lies in %q", p.In)
+		}
+	}
+	return &request{v, slices.Clone(places)}, nil
+}
+
+type request struct {
+	verifier RequestVerifier
+	places   []gate.Place
+}
+
+// Find implements gate.Authenticator.
+func (q *request) Find(r *http.Request) (gate.Credential, bool, error) {
+	return gate.FindIn(r, q.places...)
+}
+
+// Challenge implements gate.Authenticator.
+func (q *request) Challenge(cause error) string { return q.places[0].Challenge(cause) }
+
+// Verify implements gate.Authenticator.
+func (q *request) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	return q.verifier.VerifyRequest(ctx, r, c)
+}
+
+// isNil tells whether v is nil, or a nil pointer or function in an interface.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return r.IsNil()
+	}
+	return false
 }

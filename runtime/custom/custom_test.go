@@ -1,0 +1,188 @@
+package custom_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatewright/gatewright/runtime/custom"
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
+)
+
+type passwords struct{ calls int }
+
+func (p *passwords) VerifyPassword(_ context.Context, name, password string) (gate.Identity, error) {
+	p.calls++
+	switch {
+	case name == "down":
+		return gate.Identity{}, errors.New("the directory does not answer")
+	case name == "ada" && password == "right:with colon":
+		return gate.Identity{Client: &gate.Client{ID: "ada"}}, nil
+	}
+	return gate.Identity{}, gate.ErrInvalid
+}
+
+func encoded(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
+func try(t *testing.T, a gate.Authenticator, address, header string) (gate.Identity, error) {
+	t.Helper()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.RemoteAddr = address
+	r.Header.Set("Authorization", header)
+	c, found, err := a.Find(r)
+	if err != nil || !found {
+		return gate.Identity{}, errors.Join(errors.New("not found"), err)
+	}
+	return a.Verify(t.Context(), r, c)
+}
+
+func TestBasic(t *testing.T) {
+	for name, c := range map[string]struct {
+		header string
+		ok     bool
+		calls  int
+	}{
+		"right":               {"Basic " + encoded("ada:right:with colon"), true, 1},
+		"word in lower case":  {"basic " + encoded("ada:right:with colon"), true, 1},
+		"wrong":               {"Basic " + encoded("ada:wrong"), false, 1},
+		"unknown name":        {"Basic " + encoded("eve:right:with colon"), false, 1},
+		"no colon":            {"Basic " + encoded("ada"), false, 0},
+		"no name":             {"Basic " + encoded(":x"), false, 0},
+		"no password":         {"Basic " + encoded("ada:"), false, 0},
+		"not base64":          {"Basic !", false, 0},
+		"base64url":           {"Basic " + strings.ReplaceAll(encoded("ada:\xff\xff"), "/", "_"), false, 0},
+		"without padding":     {"Basic " + strings.TrimRight(encoded("ada:x"), "="), false, 0},
+		"not UTF-8":           {"Basic " + encoded("ada:\xff"), false, 0},
+		"control characters":  {"Basic " + encoded("ada:\x00right"), false, 0},
+		"long":                {"Basic " + encoded("ada:"+strings.Repeat("x", 1024)), false, 0},
+		"another word":        {"Bearer " + encoded("ada:right:with colon"), false, 0},
+		"spelt another way":   {"Basic " + encoded("ada:right:with colon") + "\t", true, 1},
+		"more behind a blank": {"Basic " + encoded("ada:right:with colon") + " x", false, 0},
+	} {
+		p := &passwords{}
+		a, err := custom.Basic(p, limit.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		who, err := try(t, a, "192.0.2.1:1", c.header)
+		if (err == nil) != c.ok || c.ok && who.Client.ID != "ada" || p.calls != c.calls {
+			t.Errorf("%s: Verify() = %+v, %v after %d calls, want ok %v after %d", name, who, err, p.calls, c.ok, c.calls)
+		}
+		if name != "another word" && err != nil && !errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("%s: Verify() = %v, want ErrInvalid", name, err)
+		}
+		if got := a.Challenge(nil); got != `Basic realm="api", charset="UTF-8"` {
+			t.Errorf("Challenge() = %s", got)
+		}
+	}
+}
+
+// TestBasicLimits: who guesses is held back, and nobody else.
+func TestBasicLimits(t *testing.T) {
+	p := &passwords{}
+	a, err := custom.Basic(p, limit.Limits{AddressBurst: 3, AddressEvery: time.Hour, KeyBurst: 4, KeyEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := "Basic " + encoded("ada:right:with colon")
+	if _, err := try(t, a, "192.0.2.9:1", good); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := try(t, a, "192.0.2.1:1", "Basic "+encoded("ada:guess")); !errors.Is(err, gate.ErrInvalid) {
+			t.Fatalf("a guess = %v, want ErrInvalid", err)
+		}
+	}
+	calls := p.calls
+	var waits *gate.LimitError
+	if _, err := try(t, a, "192.0.2.1:1", "Basic "+encoded("ada:guess")); !errors.As(err, &waits) || p.calls != calls {
+		t.Errorf("one guess more = %v, want to wait, and the verifier not asked", err)
+	}
+	if _, err := try(t, a, "192.0.2.1:1", "Basic !"); !errors.As(err, &waits) {
+		t.Errorf("what is no password = %v, want to wait", err)
+	}
+	for _, address := range []string{"192.0.2.9:1", "198.51.100.7:1"} {
+		if _, err := try(t, a, address, good); err != nil {
+			t.Errorf("the right password from %s = %v", address, err)
+		}
+	}
+	// From everywhere: the name has no tries left, the right password has.
+	_, _ = try(t, a, "203.0.113.1:1", "Basic "+encoded("ada:guess"))
+	if _, err := try(t, a, "203.0.113.2:1", "Basic "+encoded("ada:guess")); !errors.As(err, &waits) {
+		t.Errorf("a guess from elsewhere = %v, want to wait", err)
+	}
+	if _, err := try(t, a, "203.0.113.3:1", good); err != nil {
+		t.Errorf("the right password = %v", err)
+	}
+}
+
+// TestBasicDown: a directory that is silent is no wrong password.
+func TestBasicDown(t *testing.T) {
+	a, err := custom.Basic(&passwords{}, limit.Limits{AddressBurst: 1, AddressEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := try(t, a, "192.0.2.1:1", "Basic "+encoded("down:x")); err == nil || errors.Is(err, gate.ErrInvalid) || errors.As(err, new(*gate.LimitError)) {
+			t.Errorf("Verify() = %v, want the directory's error", err)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	places := []gate.Place{{In: gate.InHeader, Name: "X-Token"}, {In: gate.InCookie, Name: "t"}}
+	a, err := custom.Token(custom.TokenFunc(func(_ context.Context, token string) (gate.Identity, error) {
+		if token != "right" {
+			return gate.Identity{}, gate.ErrInvalid
+		}
+		return gate.Identity{Client: &gate.Client{ID: "robot"}}, nil
+	}), places...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places[0].Name = "X-Changed" // the caller's
+	for value, ok := range map[string]bool{"right": true, "wrong": false} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("X-Token", value)
+		c, found, err := a.Find(r)
+		if !found || err != nil {
+			t.Fatalf("Find() = %v, %v", found, err)
+		}
+		if who, err := a.Verify(t.Context(), r, c); (err == nil) != ok || ok && who.Client.ID != "robot" {
+			t.Errorf("Verify(%s) = %+v, %v", value, who, err)
+		}
+	}
+	if got := a.Challenge(nil); got != `ApiKey in="header", name="X-Token"` {
+		t.Errorf("Challenge() = %s", got)
+	}
+}
+
+// TestNil: what would panic at the first request is refused before.
+func TestNil(t *testing.T) {
+	place := gate.Authorization("x")
+	for name, make := range map[string]func() (gate.Authenticator, error){
+		"passwords":           func() (gate.Authenticator, error) { return custom.Basic(nil, limit.Limits{}) },
+		"passwords, pointer":  func() (gate.Authenticator, error) { return custom.Basic((*passwords)(nil), limit.Limits{}) },
+		"passwords, function": func() (gate.Authenticator, error) { return custom.Basic(custom.PasswordFunc(nil), limit.Limits{}) },
+		"negative limits":     func() (gate.Authenticator, error) { return custom.Basic(&passwords{}, limit.Limits{Entries: -1}) },
+		"token":               func() (gate.Authenticator, error) { return custom.Token(nil, place) },
+		"token, function":     func() (gate.Authenticator, error) { return custom.Token(custom.TokenFunc(nil), place) },
+		"request":             func() (gate.Authenticator, error) { return custom.Request(nil, place) },
+		"request, function":   func() (gate.Authenticator, error) { return custom.Request(custom.RequestFunc(nil), place) },
+		"no place": func() (gate.Authenticator, error) {
+			return custom.Token(custom.TokenFunc(func(context.Context, string) (gate.Identity, error) { return gate.Identity{}, nil }))
+		},
+		"a certificate": func() (gate.Authenticator, error) {
+			return custom.Token(custom.TokenFunc(func(context.Context, string) (gate.Identity, error) { return gate.Identity{}, nil }), gate.Place{In: gate.InCertificate})
+		},
+	} {
+		if a, err := make(); err == nil || a != nil {
+			t.Errorf("%s: made %v, %v, want an error", name, a, err)
+		}
+	}
+}
