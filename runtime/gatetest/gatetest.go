@@ -4,9 +4,9 @@
 // [Run] is what generated tests call. They give it the document's facts as
 // literals, and what has to follow from them is worked out here, by an
 // evaluator that shares no code with package gate and never sees the generated
-// policies. Keys and sessions are real ones, made and verified by packages apikey
-// and session on an SQLite store; every other kind of credential is verified by
-// a [Fake].
+// policies. Keys, sessions, access tokens and certificates are real ones, verified
+// by packages apikey, session, bearer and clientcert on an SQLite store; what
+// the application verifies itself is verified by a [Fake].
 //
 // For tests of an application there are [Fake] and [Principal], and, for those
 // of its logins, [Provider]: an identity provider on loopback that can be told

@@ -22,7 +22,9 @@ var schemes = []Scheme{
 	{Name: "login", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), {In: gate.InCookie, Name: "__Host-session"}}},
 	{Name: "other", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), {In: gate.InCookie, Name: "__Host-session"}}},
 	{Name: "cookie", Verifier: "session", Places: []gate.Place{{In: gate.InCookie, Name: "__Host-session"}}},
-	{Name: "token", Verifier: "token", Places: []gate.Place{gate.Authorization("bearer")}},
+	{Name: "token", Verifier: "token", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
+	{Name: "jwt", Verifier: "jwt", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
+	{Name: "opaque", Verifier: "introspection", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
 	{Name: "cert", Verifier: "certificate", Places: []gate.Place{{In: gate.InCertificate}}},
 	{Name: "digest", Verifier: "custom", Places: []gate.Place{gate.Authorization("digest")}},
 }
@@ -42,6 +44,8 @@ var operations = []Operation{
 	{ID: "account", Method: "PUT", Path: "/v1/account", Alternatives: [][]Need{{{"cookie", []string{"a"}}, {"login", []string{"b"}}, {"key", nil}}, {{"other", nil}}}},
 	{ID: "bothLogins", Method: "GET", Path: "/v1/both", Alternatives: [][]Need{{{"login", nil}, {"other", nil}}}},
 	{ID: "never", Method: "GET", Path: "/v1/never", Alternatives: [][]Need{{{"basic", nil}, {"token", nil}}}},
+	{ID: "twoIssuers", Method: "POST", Path: "/v1/issuers", HasBody: true, Alternatives: [][]Need{{{"jwt", []string{"a"}}}, {{"opaque", []string{"b", "c"}}}, {}}},
+	{ID: "tokenAndCert", Method: "POST", Path: "/v1/bound", HasBody: true, Alternatives: [][]Need{{{"jwt", []string{"a"}}, {"cert", []string{"role"}}}, {{"opaque", nil}, {"key", nil}}}},
 	{ID: "raw", Method: "GET", Path: "/v1/raw", Alternatives: [][]Need{{{"anyWord", []string{"s"}}}, {{"token", nil}}}},
 }
 
@@ -49,21 +53,23 @@ var operations = []Operation{
 func policies() map[string]gate.Policy {
 	need := func(scheme string, scopes ...string) gate.Need { return gate.Need{Scheme: scheme, Scopes: scopes} }
 	return map[string]gate.Policy{
-		"listPosts":   gate.Public(),
-		"createPost":  gate.Require(need("login", "posts:write")).Or(gate.Require(need("key", "posts:write"))),
-		"getPost":     gate.Require(need("key")),
-		"deletePost":  gate.Require(need("basic", "posts:write", "posts:delete")),
-		"getMine":     gate.Require(need("token", "read")).Or(gate.Require(need("login"))),
-		"getFeed":     gate.Anonymous().Or(gate.Require(need("login"))),
-		"comment":     gate.Require(need("key")).Or(gate.Anonymous()),
-		"transfer":    gate.Require(need("login", "pay"), need("cert")),
-		"twoKeys":     gate.Require(need("key", "a"), need("queryKey", "b")).Or(gate.Require(need("digest"))),
-		"keyAndLogin": gate.Require(need("key"), need("login", "x"), need("queryKey")),
-		"whoami":      gate.Require(need("cookie", "profile")),
-		"account":     gate.Require(need("cookie", "a"), need("login", "b"), need("key")).Or(gate.Require(need("other"))),
-		"bothLogins":  gate.Require(need("login"), need("other")),
-		"never":       gate.Require(need("basic"), need("token")),
-		"raw":         gate.Require(need("anyWord", "s")).Or(gate.Require(need("token"))),
+		"listPosts":    gate.Public(),
+		"createPost":   gate.Require(need("login", "posts:write")).Or(gate.Require(need("key", "posts:write"))),
+		"getPost":      gate.Require(need("key")),
+		"deletePost":   gate.Require(need("basic", "posts:write", "posts:delete")),
+		"getMine":      gate.Require(need("token", "read")).Or(gate.Require(need("login"))),
+		"getFeed":      gate.Anonymous().Or(gate.Require(need("login"))),
+		"comment":      gate.Require(need("key")).Or(gate.Anonymous()),
+		"transfer":     gate.Require(need("login", "pay"), need("cert")),
+		"twoKeys":      gate.Require(need("key", "a"), need("queryKey", "b")).Or(gate.Require(need("digest"))),
+		"keyAndLogin":  gate.Require(need("key"), need("login", "x"), need("queryKey")),
+		"whoami":       gate.Require(need("cookie", "profile")),
+		"account":      gate.Require(need("cookie", "a"), need("login", "b"), need("key")).Or(gate.Require(need("other"))),
+		"bothLogins":   gate.Require(need("login"), need("other")),
+		"never":        gate.Require(need("basic"), need("token")),
+		"twoIssuers":   gate.Require(need("jwt", "a")).Or(gate.Require(need("opaque", "b", "c"))).Or(gate.Anonymous()),
+		"tokenAndCert": gate.Require(need("jwt", "a"), need("cert", "role")).Or(gate.Require(need("opaque"), need("key"))),
+		"raw":          gate.Require(need("anyWord", "s")).Or(gate.Require(need("token"))),
 	}
 }
 

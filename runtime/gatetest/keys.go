@@ -27,6 +27,9 @@ type keyring struct {
 	lost   *apikey.Keys // makes keys that no store knows
 	minted map[string]string
 	porter *porter // makes sessions; nil where no scheme takes any
+	// issuer makes access tokens, registry certificates; nil as porter.
+	issuer   *mint
+	registry *registry
 }
 
 // newKeyring opens a store in dir, and makes keys and sessions for those of
@@ -44,6 +47,13 @@ func newKeyring(dir string, schemes []Scheme) (*keyring, error) {
 		return nil, fmt.Errorf("gatetest: %w", err)
 	}
 	k := &keyring{stores: stores, minted: make(map[string]string)}
+	vouches := user.Local
+	var mintErr, registryErr error
+	if k.issuer, mintErr = newMint(dir, schemes); k.issuer != nil && mintErr == nil {
+		vouches = k.issuer.server.URL // one person is the same, however they come
+		mintErr = k.issuer.open(dir, stores, schemes)
+	}
+	k.registry, registryErr = newRegistry(dir, schemes)
 	cfg := apikey.Config{
 		Store:       mayFail{stores.Keys()},
 		Users:       stores.Users(),
@@ -59,18 +69,24 @@ func newKeyring(dir string, schemes []Scheme) (*keyring, error) {
 	k.keys, errs[0] = apikey.New(cfg)
 	k.past, errs[1] = apikey.New(past)
 	k.lost, errs[2] = apikey.New(lost)
-	k.people.ann, errs[3] = stores.Users().Ensure(ctx, user.Local, "ann", user.Profile{Name: "Ann"})
-	k.people.bob, errs[4] = stores.Users().Ensure(ctx, user.Local, "bob", user.Profile{Name: "Bob"})
-	k.people.disabled, errs[5] = stores.Users().Ensure(ctx, user.Local, "eve", user.Profile{Name: "Eve"})
+	k.people.ann, errs[3] = stores.Users().Ensure(ctx, vouches, "ann", user.Profile{Name: "Ann"})
+	k.people.bob, errs[4] = stores.Users().Ensure(ctx, vouches, "bob", user.Profile{Name: "Bob"})
+	k.people.disabled, errs[5] = stores.Users().Ensure(ctx, vouches, "eve", user.Profile{Name: "Eve"})
 	k.porter, errs[6] = newPorter(stores, schemes)
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, errors.Join(fmt.Errorf("gatetest: %w", err), stores.Close())
+	if err := errors.Join(append(errs[:], mintErr, registryErr)...); err != nil {
+		k.close()
+		return nil, fmt.Errorf("gatetest: %w", err)
 	}
 	return k, nil
 }
 
 // close closes the store.
-func (k *keyring) close() { _ = k.stores.Close() } // a temporary file
+func (k *keyring) close() {
+	if k.issuer != nil && k.issuer.server != nil {
+		k.issuer.server.Close()
+	}
+	_ = k.stores.Close() // a temporary file
+}
 
 // mint returns a key in the state that kind names, made now or before.
 func (k *keyring) mint(kind string, schemes, scopes []string, owner user.Record) (string, error) {
@@ -141,8 +157,13 @@ func (forgets) Create(context.Context, apikey.Record) error { return nil }
 
 // authenticator returns the real verifier of a scheme.
 func (k *keyring) authenticator(s Scheme) gate.Authenticator {
-	if isSession(s) {
+	switch {
+	case isSession(s):
 		return k.porter.authenticator(s)
+	case takesTokens(s):
+		return k.issuer.authenticator(s)
+	case s.Verifier == "certificate":
+		return k.registry.certificates.Scheme()
 	}
 	return k.keys.Scheme(s.Name, s.Places...)
 }

@@ -1,6 +1,7 @@
 package gatetest
 
 import (
+	"crypto/x509"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,6 +21,11 @@ type paper struct {
 	isKey  bool // under the word Basic it is the password of apikey
 	// isSession is true of what our own logins make, good or not.
 	isSession bool
+	// bound is the same as an access token that is bound to a key, which is
+	// sent under DPoP with a proof, unless unproven; "": there is none.
+	bound    string
+	unproven bool
+	cert     *x509.Certificate // of a certificate; text is nothing then
 }
 
 // A sent is a paper in a place of a request.

@@ -1,6 +1,8 @@
 package gatetest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,6 +23,12 @@ const (
 	ended      = "ended"      // by its owner
 	idle       = "idle"       // not used for too long
 	unfinished = "unfinished" // the ticket of a login that no browser has finished
+
+	otherAudience = "for_another_audience" // of access tokens, as those below
+	idToken       = "id_token"
+	asBearer      = "bound_and_sent_as_bearer"
+	noProof       = "without_proof"
+	forServers    = "for_servers" // of certificates
 )
 
 // paper returns a paper of the kind for schemes, the first of which says who
@@ -50,6 +58,15 @@ func (b *bench) makePaper(kind string, scopes []string, who user.Record, schemes
 		return p, nil
 	}
 	fake := b.fakes[schemes[0]]
+	switch s := b.scheme(schemes[0]); {
+	case takesTokens(s):
+		return b.makeToken(p, kind, scopes, who, s)
+	case s.Verifier == "certificate":
+		var err error
+		p.silent = kind == broken
+		p.cert, p.client, err = b.ring.registry.certificate(kind, scopes, who)
+		return p, err
+	}
 	if fake == nil {
 		if kind == disabled {
 			who = b.ring.people.disabled
@@ -71,16 +88,9 @@ func (b *bench) makePaper(kind string, scopes []string, who user.Record, schemes
 		p.text, err = b.ring.mint(kind, schemes, scopes, who)
 		return p, err
 	}
-	id := gate.Identity{Scopes: scopes}
-	if fake.scheme.Verifier == "certificate" {
-		p.client = "client " + who.ID
-		id.Client = &gate.Client{ID: p.client}
-	} else {
-		p.user = who.ID
-		u := who.User()
-		id.User = &u
-	}
-	p.text = fake.Issue(id)
+	p.user = who.ID
+	u := who.User()
+	p.text = fake.Issue(gate.Identity{User: &u, Scopes: scopes})
 	switch kind {
 	case unknown:
 		p.text = strings.ToLower(p.text)
@@ -90,4 +100,20 @@ func (b *bench) makePaper(kind string, scopes []string, who user.Record, schemes
 		fake.Spoil(p.text, errDown)
 	}
 	return p, nil
+}
+
+// makeToken makes an access token, as it is sent under Bearer and under DPoP.
+func (b *bench) makeToken(p *paper, kind string, scopes []string, who user.Record, s Scheme) (*paper, error) {
+	if kind == disabled {
+		who = b.ring.people.disabled
+		if err := b.ring.stores.Users().SetDisabled(context.Background(), who.ID, true); err != nil {
+			return nil, err
+		}
+	}
+	p.user = who.ID
+	p.unproven = kind == noProof
+	var err, boundErr error
+	p.text, err = b.ring.issuer.token(kind, s.Name, scopes, who, kind == asBearer)
+	p.bound, boundErr = b.ring.issuer.token(kind, s.Name, scopes, who, true)
+	return p, errors.Join(err, boundErr)
 }

@@ -96,6 +96,18 @@ func (l *list) scheme(s Scheme, place gate.Place) {
 	switch {
 	case s.Verifier == "apikey":
 		kinds = append(kinds, revoked, disabled)
+	case takesTokens(s):
+		kinds = append(kinds, otherAudience, idToken, disabled)
+		if s.Verifier == "introspection" {
+			kinds = append(kinds, revoked)
+		}
+		if place == gate.Authorization("dpop") {
+			kinds = append(kinds, noProof)
+		} else {
+			kinds = append(kinds, asBearer)
+		}
+	case s.Verifier == "certificate":
+		kinds = append(kinds, revoked, forServers)
 	case isSession(s) && place.In == gate.InCookie:
 		kinds = append(kinds, ended, idle, tampered, unfinished, disabled)
 	}

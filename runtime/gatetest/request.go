@@ -68,7 +68,7 @@ func (b *bench) request(p probe) (*http.Request, *countedBody) {
 		r.Header.Set("Sec-Fetch-Site", p.site)
 	}
 	for _, s := range p.papers {
-		put(r, s)
+		b.put(r, s)
 		if s.paper.silent {
 			r = r.WithContext(context.WithValue(r.Context(), down{}, true))
 		}
@@ -77,7 +77,7 @@ func (b *bench) request(p probe) (*http.Request, *countedBody) {
 }
 
 // put writes a paper into its place.
-func put(r *http.Request, s sent) {
+func (b *bench) put(r *http.Request, s sent) {
 	text := s.paper.text
 	switch s.place.In {
 	case gate.InHeader:
@@ -91,9 +91,22 @@ func put(r *http.Request, s sent) {
 		if s.place.Name == "basic" && s.paper.isKey {
 			text = base64.StdEncoding.EncodeToString([]byte("apikey:" + text))
 		}
+		if s.place == gate.Authorization("dpop") && s.paper.bound != "" {
+			text = s.paper.bound
+			if !s.paper.unproven {
+				proof, err := b.ring.issuer.prove(r, text)
+				if err != nil {
+					b.errs = append(b.errs, err)
+				}
+				r.Header.Set("DPoP", proof)
+			}
+		}
 		r.Header.Add("Authorization", strings.TrimPrefix(s.place.Name+" "+text, " "))
 	case gate.InCertificate:
-		c := &x509.Certificate{Raw: []byte(text)}
+		c := s.paper.cert
+		if c == nil {
+			c = b.ring.registry.strange.cert
+		}
 		r.TLS = &tls.ConnectionState{
 			Version: tls.VersionTLS13, HandshakeComplete: true,
 			PeerCertificates: []*x509.Certificate{c}, VerifiedChains: [][]*x509.Certificate{{c}},
@@ -261,12 +274,20 @@ func problemCode(w *httptest.ResponseRecorder) string {
 	return doc.Code
 }
 
-// challenges returns the scheme words of all challenges, sorted.
+// challenges returns the scheme words of all challenges, sorted. A token that
+// came under DPoP is answered under that word, and asked for all the same; what
+// is wrong with it may be told once by each scheme that takes tokens.
 func challenges(h http.Header) []string {
 	var words []string
 	for _, line := range h.Values("WWW-Authenticate") {
 		word, _, _ := strings.Cut(line, " ")
-		words = append(words, strings.ToLower(word))
+		if word = strings.ToLower(word); word == "dpop" {
+			word = "bearer"
+		}
+		if word == "bearer" && slices.Contains(words, word) {
+			continue
+		}
+		words = append(words, word)
 	}
 	slices.Sort(words)
 	return words
