@@ -28,7 +28,7 @@ func (s *Sessions) Scheme(name string, providers []string, places ...gate.Place)
 		return gate.Refuse(fmt.Sprintf("session: scheme %q has no provider whose sessions count", name))
 	}
 	for _, p := range places {
-		if p != s.place && p != gate.Authorization("bearer") {
+		if p != s.place && p != gate.Authorization("bearer") && p != gate.Authorization("dpop") {
 			return gate.Refuse(fmt.Sprintf("session: scheme %q: sessions lie in the cookie %q, not in %s %q", name, s.cfg.Cookie, p.In, p.Name))
 		}
 	}
