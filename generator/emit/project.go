@@ -52,9 +52,11 @@ func (p Project) Files() (map[string][]byte, error) {
 		"Binary":           "/" + p.Binary,
 		"UndeclaredPublic": p.UndeclaredPublic,
 		"FetchRemoteRefs":  p.FetchRemoteRefs,
-		"Store":            len(p.API.KeySchemes())+len(p.API.LoginSchemes()) > 0,
+		"Store":            len(p.API.KeySchemes())+len(p.API.LoginSchemes())+len(p.API.TokenSchemes()) > 0,
 		"Keys":             len(p.API.KeySchemes()) > 0,
 		"Providers":        p.providers(),
+		"Tokens":           p.tokens(),
+		"Certificates":     p.certificateScopes(),
 		"Callback":         model.AuthPrefix + "/callback/",
 		"Operations":       p.operations(),
 	}
@@ -170,6 +172,39 @@ func (p Project) providers() []*projectProvider {
 		all = append(all, &projectProvider{Name: "main", Schemes: cookies, Issuer: "https://id.example"})
 	}
 	return all
+}
+
+// tokens names the schemes, as YAML, that access tokens alone are taken for.
+func (p Project) tokens() []string {
+	var all []string
+	for _, s := range p.API.TokenSchemes() {
+		if s.Verifier != model.VerifySession {
+			all = append(all, yamlText(s.Name))
+		}
+	}
+	return all
+}
+
+// certificateScopes are the scopes, as YAML, that operations want of clients with
+// certificates, or a word in their place where they want none. It is empty where
+// no certificate is asked for.
+func (p Project) certificateScopes() string {
+	schemes := p.API.CertificateSchemes()
+	if len(schemes) == 0 {
+		return ""
+	}
+	var scopes []string
+	for _, s := range schemes {
+		for _, scope := range p.API.ScopesOf(s) {
+			if text := yamlText(scope); !slices.Contains(scopes, text) {
+				scopes = append(scopes, text)
+			}
+		}
+	}
+	if len(scopes) == 0 {
+		return `"any"`
+	}
+	return strings.Join(scopes, ", ")
 }
 
 // hostOf is the host of an https URL, "" of anything else.
