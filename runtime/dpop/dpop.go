@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/jwks"
@@ -32,7 +33,8 @@ var (
 )
 
 const (
-	// skew is how far the client's clock may be ahead.
+	// skew is how far the client's clock, and that of another replica, may be
+	// from ours, to either side.
 	skew = 10 * time.Second
 	// nonceLife is how long a nonce is good; RFC 9449, section 8, has clients
 	// keep the last one they got.
@@ -47,7 +49,8 @@ type Config struct {
 	// Algorithms are those that proofs may be signed with, asymmetric ones
 	// alone. Default ES256, ES384, EdDSA, PS256, RS256.
 	Algorithms []string
-	// Life is how long ago a proof may have been made. Default 1 min.
+	// Life is how long ago a proof may have been made, give or take ten
+	// seconds, by which its clock may be ahead too. Default 1 min.
 	Life time.Duration
 	// Marks remember the proofs that were used, for all replicas. An error of
 	// theirs leaves it open whether the proof is good.
@@ -76,7 +79,9 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	var errs []error
 	wrong := func(text string) { errs = append(errs, errors.New("dpop: "+text)) }
-	if u, err := url.Parse(cfg.PublicURL); err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	// To the letter: a path is put behind it, which must not come to lie in an
+	// empty query or fragment.
+	if u, err := url.Parse(cfg.PublicURL); err != nil || u.Host == "" || cfg.PublicURL != "https://"+u.Host {
 		wrong("the public URL is not like https://blog.example")
 	}
 	if err := jwks.CheckAlgorithms(cfg.Algorithms); err != nil {
@@ -119,8 +124,8 @@ func (v *Verifier) Check(ctx context.Context, r *http.Request, token, jkt string
 	}
 	// Last, so that only who has the key of a token fills this memory. That
 	// the URI is a part of it is RFC 9449, section 11.1.
-	now := v.cfg.Now()
-	first, err := v.cfg.Marks.Mark(ctx, session.KeyOf("dpop", jkt, p.htm, p.htu, p.jti), now.Add(v.cfg.Life+2*skew))
+	until := p.iat.Add(v.cfg.Life + 2*skew) // on a replica whose clock is behind
+	first, err := v.cfg.Marks.Mark(ctx, session.KeyOf("dpop", jkt, p.htm, p.htu, p.jti), until)
 	if err != nil {
 		return fmt.Errorf("dpop: whether the proof was used before: %w", err)
 	}
@@ -138,15 +143,23 @@ func (v *Verifier) match(p proof, r *http.Request, token, jkt string) error {
 	if p.htm != r.Method {
 		return errors.New("htm is another method")
 	}
+	if !strings.HasPrefix(r.URL.Path, "/") {
+		return errors.New("the request is for no path")
+	}
 	here, err := normal(v.cfg.PublicURL + r.URL.EscapedPath())
 	if err != nil {
 		return err
+	}
+	// The router takes dot segments for text. A URI that has them is the same as
+	// one without, which may be another operation.
+	if here != withoutDots(here) {
+		return errors.New("the request's path has dot segments, which htu cannot tell from another path")
 	}
 	there, err := normal(p.htu)
 	if err != nil {
 		return err
 	}
-	if here != there {
+	if here != withoutDots(there) {
 		return errors.New("htu is another URI: does it begin with the server's public_url?")
 	}
 	sum := sha256.Sum256([]byte(token))

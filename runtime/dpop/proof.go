@@ -83,21 +83,29 @@ func parse(key jwks.Public, payload []byte) (p proof, err error) {
 		return proof{}, err
 	}
 	p.key = key
-	for name, into := range map[string]*string{"jti": &p.jti, "htm": &p.htm, "htu": &p.htu, "ath": &p.ath, "nonce": &p.nonce} {
-		if *into, err = c.Text(name); err != nil {
+	if p.jti, err = c.ID("jti"); err != nil {
+		return proof{}, err
+	}
+	for _, text := range []struct {
+		name string
+		into *string
+	}{{"htm", &p.htm}, {"htu", &p.htu}, {"ath", &p.ath}, {"nonce", &p.nonce}} {
+		if *text.into, err = c.Text(text.name); err != nil {
 			return proof{}, err
 		}
-		if *into == "" && name != "nonce" {
+	}
+	for _, at := range []struct {
+		name string
+		into *time.Time
+	}{{"iat", &p.iat}, {"exp", &p.exp}, {"nbf", &p.nbf}} {
+		if *at.into, err = c.Time(at.name); err != nil {
+			return proof{}, err
+		}
+	}
+	for _, name := range []string{"jti", "htm", "htu", "iat", "ath"} {
+		if !c.Has(name) {
 			return proof{}, fmt.Errorf("%s is missing", name)
 		}
-	}
-	for name, into := range map[string]*time.Time{"iat": &p.iat, "exp": &p.exp, "nbf": &p.nbf} {
-		if *into, err = c.Time(name); err != nil {
-			return proof{}, err
-		}
-	}
-	if !c.Has("iat") {
-		return proof{}, errors.New("iat is missing")
 	}
 	return p, nil
 }
@@ -116,6 +124,27 @@ func normal(raw string) (string, error) {
 		path = "/"
 	}
 	return "https://" + strings.TrimSuffix(host, ":") + unescapeUnreserved(path), nil
+}
+
+// withoutDots takes the segments "." and ".." out of a URI that normal gave
+// (RFC 3986, section 5.2.4). Empty segments stay: they tell paths apart.
+func withoutDots(uri string) string {
+	segments := strings.Split(uri, "/")
+	const fixed = 3 // https:, an empty one, the host
+	out := segments[:fixed:fixed]
+	for i, s := range segments[fixed:] {
+		if s != "." && s != ".." {
+			out = append(out, s)
+			continue
+		}
+		if s == ".." && len(out) > fixed {
+			out = out[:len(out)-1]
+		}
+		if fixed+i == len(segments)-1 {
+			out = append(out, "") // what ends in a dot segment is a folder
+		}
+	}
+	return strings.Join(out, "/")
 }
 
 // unescapeUnreserved writes percent-encodings in capitals, and the characters
