@@ -42,15 +42,15 @@ type remembered struct {
 
 // verify returns what is known of a token that is good now.
 func (s *scheme) verify(ctx context.Context, text string) (token, error) {
-	if err := checkForm(text); err != nil {
-		return token{}, fmt.Errorf("%w: %w", gate.ErrInvalid, err)
+	if len(text) > maxToken {
+		return token{}, fmt.Errorf("%w: bearer: a token of %d bytes, at most %d are read", gate.ErrInvalid, len(text), maxToken)
 	}
-	var d digest
-	sum := sha256.Sum256([]byte(text))
-	copy(d[:], sum[:])
-	d[sha256.Size] = s.serial
+	d := s.digest(text)
 	if v, ok := s.tokens.recall(d); ok {
 		return v, nil
+	}
+	if err := checkForm(text); err != nil {
+		return token{}, fmt.Errorf("%w: %w", gate.ErrInvalid, err)
 	}
 	if s.Kind == Opaque || s.Kind == Any && !s.isOurJWT(text) {
 		return s.ask(ctx, d, text)
@@ -61,6 +61,21 @@ func (s *scheme) verify(ctx context.Context, text string) (token, error) {
 	}
 	s.tokens.remember(d, r)
 	return r.token, nil
+}
+
+// digest names text and the scheme. Most tokens are hashed without a copy of
+// them on the heap.
+func (s *scheme) digest(text string) (d digest) {
+	var sum [sha256.Size]byte
+	var short [2048]byte
+	if len(text) <= len(short) {
+		sum = sha256.Sum256(short[:copy(short[:], text)])
+	} else {
+		sum = sha256.Sum256([]byte(text))
+	}
+	copy(d[:], sum[:])
+	d[sha256.Size] = s.serial
+	return d
 }
 
 // recall returns what is remembered of a token.
@@ -90,9 +105,6 @@ func (t *Tokens) remember(d digest, r remembered) {
 
 // checkForm tells whether text can be a token: b64token of RFC 6750, section 2.1.
 func checkForm(text string) error {
-	if len(text) > maxToken {
-		return fmt.Errorf("bearer: a token of %d bytes, at most %d are read", len(text), maxToken)
-	}
 	end := len(text)
 	for end > 0 && text[end-1] == '=' {
 		end--

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -56,7 +57,7 @@ type Set struct {
 	failed error     // how it ended; nil for well
 	asked  time.Time // when the last fetch for an unknown key began
 	// version counts the sets that were held, as far as they differ.
-	version uint64
+	version atomic.Uint64
 }
 
 // A flight is a fetch that goes on. Its other members are set before done is closed.
@@ -146,9 +147,7 @@ func (s *Set) Ready(ctx context.Context) error {
 // one takes the place of what was held. What was verified with one version need
 // not be good with the next.
 func (s *Set) Version() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.version
+	return s.version.Load()
 }
 
 // staleTime is how long somebody waits for newer keys where old ones still count.
@@ -226,7 +225,7 @@ func (s *Set) fetch(ctx context.Context, f *flight) {
 	defer s.mu.Unlock()
 	if s.failed = f.err; f.err == nil {
 		if s.held == nil || s.held.digest != f.keys.digest {
-			s.version++
+			s.version.Add(1)
 		}
 		s.held = f.keys
 	}
