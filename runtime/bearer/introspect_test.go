@@ -483,10 +483,17 @@ func TestIntrospectOnce(t *testing.T) {
 func TestIntrospectFlood(t *testing.T) {
 	s := newAsking(t, nil, nil)
 	s.says(s.active().json())
-	if _, err := s.ask("Bearer", "known"); err != nil {
-		t.Fatal(err)
+	for _, token := range []string{"known", "withdrawn"} {
+		if _, err := s.ask("Bearer", token); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.pass(time.Minute) // to be asked about again
+	s.says(`{"active":false}`)
+	if _, err := s.ask("Bearer", "withdrawn"); !errors.Is(err, gate.ErrInvalid) {
+		t.Fatal(err)
+	}
+	s.pass(time.Minute)
 
 	var mu sync.Mutex
 	under, most := 0, 0
@@ -520,6 +527,9 @@ func TestIntrospectFlood(t *testing.T) {
 	}
 	if _, err := s.ask("Bearer", "known"); err != nil {
 		t.Errorf("Verify() of a known token in the flood = %v, want nil", err)
+	}
+	if _, err := s.ask("Bearer", "withdrawn"); err == nil || errors.Is(err, gate.ErrInvalid) {
+		t.Errorf("Verify() of a token that was known in the flood = %v, want that there are too many questions", err)
 	}
 	close(release)
 	for range 48 {
