@@ -102,7 +102,7 @@ func schemeSettings(b *provider.Binding) []setting {
 		{name: "audience", help: "what access tokens for this server have in aud, or a list (public_url, where no login meets the scheme)", into: at(&b.Audience)},
 		{name: "introspect", help: "true: the issuer is asked about every access token (false)", into: at(&b.Introspect)},
 		{name: "any_audience", help: "true: tokens of which the issuer, asked, does not say whom they are for are taken too (false)", into: at(&b.AnyAudience)},
-		{name: "untyped_tokens", help: "true: JWTs that do not say in their header that they are access tokens are taken too (false)", into: at(&b.UntypedTokens)},
+		{name: "untyped_tokens", help: "true: tokens that neither their header nor the issuer, asked, calls access tokens are taken too (false)", into: at(&b.UntypedTokens)},
 		{name: "bound_only", help: "true: only access tokens bound to a key (DPoP) or a certificate are taken (false)", into: at(&b.BoundOnly)},
 		{name: "dpop_nonce", help: "true: proofs of DPoP carry a nonce of this server (false)", into: at(&b.DPoPNonce)},
 		{name: "scopes_claim", help: "claim that says which scopes a person holds, such as groups", into: at(&b.ScopesClaim)},

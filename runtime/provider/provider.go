@@ -89,7 +89,9 @@ type Binding struct {
 	AnyAudience bool
 	// UntypedTokens takes JWTs too whose header does not say that they are
 	// access tokens (typ at+jwt; RFC 9068, section 2.1), and which lack what
-	// that RFC asks for. Many providers issue no others.
+	// that RFC asks for. Many providers issue no others. Of tokens that the
+	// issuer is asked about it takes those too of which it does not say what
+	// kind they are (token_type; RFC 7662, section 2.2).
 	UntypedTokens bool
 	// BoundOnly takes only tokens that are bound to a key of the client, by
 	// DPoP (RFC 9449) or by its certificate (RFC 8705). Those that are
