@@ -30,12 +30,20 @@ type Settings struct {
 	BasePath   *string                         // overrides the path of the first server; nil: not set
 	RemoteRefs string                          // $refs to https addresses: error or fetch
 	DevUsers   []DevUser                       // who can sign in at the development identity provider; nil: not set
+	DevClients []DevClient                     // programs that get tokens there; nil: not set
 }
 
 // A DevUser is somebody to pick at the development identity provider.
 type DevUser struct {
 	Name, Email string
 	Scopes      []string // what this user may do
+}
+
+// A DevClient is a program that gets access tokens for itself at the development
+// identity provider.
+type DevClient struct {
+	ID     string
+	Scopes []string // what this program may do
 }
 
 // ReadSettings reads a gatewright.yaml. All mistakes are reported at once,
@@ -67,7 +75,8 @@ func parseSettings(path string, text []byte) (Settings, error) {
 			"schemes":     func(n *yaml.Node) { s.Schemes = p.schemes(n) },
 			"dev": func(n *yaml.Node) {
 				p.fields(n, map[string]func(*yaml.Node){
-					"users": func(n *yaml.Node) { s.DevUsers = p.devUsers(n) },
+					"users":   func(n *yaml.Node) { s.DevUsers = p.devUsers(n) },
+					"clients": func(n *yaml.Node) { s.DevClients = p.devClients(n) },
 				})
 			},
 		})
@@ -216,12 +225,37 @@ func (p *settingsParser) devUsers(n *yaml.Node) []DevUser {
 	return out
 }
 
+func (p *settingsParser) devClients(n *yaml.Node) []DevClient {
+	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
+		p.fail(n, "expected a list of programs such as {id: publisher, scopes: [posts:write]}")
+		return nil
+	}
+	var out []DevClient
+	seen := make(map[string]bool)
+	for _, item := range n.Content {
+		var c DevClient
+		p.fields(item, map[string]func(*yaml.Node){
+			"id":     func(n *yaml.Node) { c.ID = p.userName(n) },
+			"scopes": func(n *yaml.Node) { c.Scopes = p.scopes(n) },
+		})
+		if c.ID == "" && item.Kind == yaml.MappingNode && !hasKey(item, "id") {
+			p.fail(item, "the program has no id")
+		}
+		if c.ID != "" && seen[c.ID] {
+			p.fail(item, "there are two programs %q", c.ID)
+		}
+		seen[c.ID] = true
+		out = append(out, c)
+	}
+	return out
+}
+
 // userName takes what can be shown on a button and told as a subject.
 func (p *settingsParser) userName(n *yaml.Node) string {
 	v := p.text(n)
 	unfit := func(r rune) bool { return !unicode.IsPrint(r) }
 	if len(v) > 60 || strings.TrimSpace(v) != v || strings.ContainsFunc(v, unfit) {
-		p.fail(n, "%q is no name of a user: 1 to 60 printable bytes", v)
+		p.fail(n, "%q is no name: 1 to 60 printable bytes", v)
 	}
 	return v
 }

@@ -232,6 +232,7 @@ func (d *developer) introduce(api *model.API) {
 		d.key.told = true
 	}
 	d.introduceUsers(api)
+	d.introduceCertificate(api)
 	fmt.Fprintf(d.stdout, "\nThe reference, with a console: %s/docs\n", d.url())
 	if line := curlLine(api, d.url(), d.ca.CertFile(), d.key.text); line != "" {
 		fmt.Fprintf(d.stdout, "\nTry it:\n  %s\n", line)

@@ -168,7 +168,8 @@ func (d *developer) configure(api *model.API) (string, error) {
 	}
 	text := "public_url: " + d.url() + "\nlisten: 127.0.0.1:" + strconv.Itoa(d.port) + "\ntls: {dev: true}\n" +
 		"secret_file: server.secret\nstore: sqlite:dev.db\nenvironment: test\n"
-	return text + d.providerConfig(api), nil
+	certificates, err := d.certificates(api)
+	return text + d.providerConfig(api) + certificates, err
 }
 
 // configFile is where the configuration is written. A run beside this one has

@@ -55,29 +55,70 @@ func devUsers(settings generator.Settings, scopes []string) []devidp.User {
 	return users
 }
 
+// tokenSchemes returns the names of the schemes that access tokens alone are
+// taken for.
+func tokenSchemes(api *model.API) (names []string) {
+	for _, s := range api.TokenSchemes() {
+		if s.Verifier != model.VerifySession {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// devClients are the programs of the settings, or one that may do whatever the
+// document asks of tokens.
+func devClients(settings generator.Settings, api *model.API) []devidp.Program {
+	if settings.DevClients == nil {
+		var scopes []string
+		for _, s := range api.TokenSchemes() {
+			scopes = append(scopes, api.ScopesOf(s)...)
+		}
+		slices.Sort(scopes)
+		return []devidp.Program{{ID: "service", Scopes: slices.Compact(scopes)}}
+	}
+	var programs []devidp.Program
+	for _, c := range settings.DevClients {
+		programs = append(programs, devidp.Program{ID: c.ID, Scopes: c.Scopes})
+	}
+	return programs
+}
+
 // signIn starts the development identity provider where the document has a
-// login and none runs yet, and tells it who can be picked.
+// login or takes access tokens, and none runs yet, and tells it who can be
+// picked and which programs there are.
 func (d *developer) signIn(ctx context.Context, settings generator.Settings, api *model.API) error {
 	names, scopes := loginSchemes(api)
-	if len(names) == 0 {
+	if len(names)+len(tokenSchemes(api)) == 0 {
 		return nil
 	}
+	for _, s := range api.TokenSchemes() {
+		scopes = append(scopes, api.ScopesOf(s)...)
+	}
+	slices.Sort(scopes)
+	scopes = slices.Compact(scopes)
 	users := devUsers(settings, scopes)
 	if d.provider != nil {
-		return d.provider.SetUsers(users)
+		return d.provider.SetKnown(users, devClients(settings, api))
 	}
 	leaf, err := d.ca.TLSConfig("localhost")
 	if err != nil {
 		return err
 	}
-	clientSecret := secret.Random(32)
-	if err := os.WriteFile(d.clientSecretFile(), []byte(clientSecret.Reveal()+"\n"), 0o600); err != nil {
+	clientSecret, programSecret := secret.Random(32), secret.Random(32)
+	if err := errors.Join(
+		os.WriteFile(d.clientSecretFile(), []byte(clientSecret.Reveal()+"\n"), 0o600),
+		os.WriteFile(d.stateFile("program-secret"), []byte(programSecret.Reveal()+"\n"), 0o600),
+	); err != nil {
 		return err
 	}
 	cfg := devidp.Config{
 		TLS: leaf, Title: api.Title, Users: users, ClientID: providerID, ClientSecret: clientSecret,
 		RedirectURIs:   []string{d.url() + model.AuthPrefix + "/callback/" + providerName},
 		PostLogoutURIs: []string{d.url() + model.AuthPrefix + "/logout"},
+		Programs:       devClients(settings, api),
+		ProgramSecret:  programSecret,
+		Audience:       d.url(),
 		BackChannelURI: d.url() + model.AuthPrefix + "/backchannel-logout/" + providerName,
 		Client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 			TLSClientConfig:   &tls.Config{RootCAs: d.ca.Pool(), MinVersion: tls.VersionTLS12},
@@ -99,7 +140,7 @@ func (d *developer) signIn(ctx context.Context, settings generator.Settings, api
 // known by the provider's address and their name there, so what they own in
 // the store stays theirs.
 func (d *developer) openProvider(cfg devidp.Config) (*devidp.Provider, error) {
-	file := filepath.Join(d.state, fmt.Sprintf("dev-%d.provider-port", d.port))
+	file := d.stateFile("provider-port")
 	text, _ := os.ReadFile(file)
 	if port, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && port > 0 && port <= 65535 {
 		cfg.Listen = "127.0.0.1:" + strconv.Itoa(port)
@@ -118,28 +159,61 @@ func (d *developer) openProvider(cfg devidp.Config) (*devidp.Provider, error) {
 	return p, nil
 }
 
-func (d *developer) clientSecretFile() string {
-	return filepath.Join(d.state, fmt.Sprintf("dev-%d.client-secret", d.port))
+func (d *developer) clientSecretFile() string { return d.stateFile("client-secret") }
+
+// stateFile is a file of this run among what development keeps.
+func (d *developer) stateFile(what string) string {
+	return filepath.Join(d.state, fmt.Sprintf("dev-%d.%s", d.port, what))
 }
 
 // providerConfig is the part of the configuration that has the document's
 // login schemes met by the development identity provider.
 func (d *developer) providerConfig(api *model.API) string {
 	names, _ := loginSchemes(api)
-	if len(names) == 0 {
+	tokens := tokenSchemes(api)
+	if len(names)+len(tokens) == 0 {
 		return ""
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "providers:\n  %s: {title: Development, issuer: %q, client_id: %s, client_secret_file: %q, ca: %q, scopes: [openid, profile, email, offline_access]}\nschemes:\n",
 		providerName, d.provider.Issuer(), providerID, filepath.Base(d.clientSecretFile()), d.ca.CertFile())
 	for _, name := range names {
-		fmt.Fprintf(&out, "  %q: {provider: %s, scopes_claim: scopes}\n", name, providerName)
+		fmt.Fprintf(&out, "  %q: {provider: %s, scopes_claim: scopes%s}\n", name, providerName, d.audienceOf(api, name))
+	}
+	for _, name := range tokens {
+		fmt.Fprintf(&out, "  %q: {provider: %s%s}\n", name, providerName, d.audienceOf(api, name))
 	}
 	return out.String()
 }
 
+// audienceOf is the setting of a scheme that access tokens are taken for.
+func (d *developer) audienceOf(api *model.API, scheme string) string {
+	if !api.Scheme(scheme).TakesTokens() {
+		return ""
+	}
+	return fmt.Sprintf(", audience: [%q]", d.url())
+}
+
+// tokenArgs are what the command token needs to find this run.
+func (d *developer) tokenArgs() string {
+	args := ""
+	if d.port != devPort {
+		args += fmt.Sprintf(" -port %d", d.port)
+	}
+	if d.doc != "" {
+		return args + " " + quote(d.doc)
+	}
+	if wd, err := os.Getwd(); err != nil || wd != d.dir {
+		return args + " " + quote(d.dir)
+	}
+	return args
+}
+
 // introduceUsers says where to sign in and as whom.
 func (d *developer) introduceUsers(api *model.API) {
+	if len(api.TokenSchemes()) > 0 {
+		fmt.Fprintf(d.stdout, "\nAn access token for trying out, while this runs: TOKEN=$(gatewright token%s)\n", d.tokenArgs())
+	}
 	if names, _ := loginSchemes(api); len(names) == 0 {
 		return
 	}

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -50,6 +51,11 @@ type Config struct {
 	// browser sent, exact to the letter.
 	RedirectURIs   []string
 	PostLogoutURIs []string
+	// Programs get access tokens for themselves, as JWTs for Audience, with the
+	// one secret of all of them.
+	Programs      []Program
+	ProgramSecret secret.Value
+	Audience      string
 	// BackChannelURI is told when a session ends here (OpenID Connect
 	// Back-Channel Logout). Empty: nobody is.
 	BackChannelURI string
@@ -69,6 +75,7 @@ type Provider struct {
 	store    *storage
 	handler  http.Handler
 	calls    sync.WaitGroup // to the back channel
+	programs atomic.Pointer[[]Program]
 }
 
 // New listens on cfg.Listen and makes a provider with a signing key of its
@@ -99,6 +106,7 @@ func New(cfg Config) (*Provider, error) {
 		issuer:   "https://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port),
 		listener: listener,
 	}
+	p.programs.Store(&cfg.Programs)
 	if p.store, err = newStorage(cfg, p.ended); err == nil {
 		err = p.mount()
 	}
@@ -125,6 +133,9 @@ func check(cfg Config) error {
 	}
 	if cfg.ClientSecret.IsZero() {
 		wrong("client secret is missing")
+	}
+	if len(cfg.Programs) > 0 && (cfg.ProgramSecret.IsZero() || cfg.Audience == "") {
+		wrong("programs have no secret or no audience")
 	}
 	if len(cfg.RedirectURIs) == 0 {
 		wrong("redirect URIs are missing")
@@ -186,6 +197,16 @@ func (p *Provider) SetUsers(users []User) error {
 	return nil
 }
 
+// SetKnown changes who can be picked, as SetUsers does, and which programs there
+// are.
+func (p *Provider) SetKnown(users []User, programs []Program) error {
+	if err := p.SetUsers(users); err != nil {
+		return err
+	}
+	p.programs.Store(&programs)
+	return nil
+}
+
 // Close ends a provider that is not to be served.
 func (p *Provider) Close() error { return p.listener.Close() }
 
@@ -234,6 +255,7 @@ func (p *Provider) mount() error {
 	if err != nil {
 		return err
 	}
-	p.handler = http.MaxBytesHandler(p.pages(protocol), 64<<10)
+	minted := &mint{p: p, minted: make(map[string]map[string]any)}
+	p.handler = http.MaxBytesHandler(minted.handler(p.pages(protocol)), 64<<10)
 	return nil
 }
