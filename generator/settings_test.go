@@ -21,6 +21,9 @@ dev:
   users:
     - {name: alice, email: alice@example.test, scopes: [posts:write, a]}
     - name: Bob Reader
+  clients:
+    - {id: publisher, scopes: [posts:write]}
+    - id: reader
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +35,9 @@ dev:
 	want := []DevUser{{"alice", "alice@example.test", []string{"posts:write", "a"}}, {Name: "Bob Reader"}}
 	if !reflect.DeepEqual(s.DevUsers, want) {
 		t.Errorf("DevUsers = %+v, want %+v", s.DevUsers, want)
+	}
+	if want := []DevClient{{"publisher", []string{"posts:write"}}, {ID: "reader"}}; !reflect.DeepEqual(s.DevClients, want) {
+		t.Errorf("DevClients = %+v, want %+v", s.DevClients, want)
 	}
 }
 
@@ -54,6 +60,11 @@ dev:
     - {name: alice, scopes: all}
     - {name: "a\tb"}
     - carol
+  clients:
+    - {scopes: [a]}
+    - {id: one}
+    - {id: one}
+    - {id: two, secret: x}
 `))
 	if err == nil {
 		t.Fatal("parseSettings = nil")
@@ -68,12 +79,15 @@ dev:
 		`g.yaml:7:1: "package" is set twice`,
 		`g.yaml:9:17: "none" is not one of jwt, introspection, apikey, custom`,
 		`g.yaml:9:23: unknown setting "open"`,
-		`g.yaml:11:3: unknown setting "user"; known are users`,
+		`g.yaml:11:3: unknown setting "user"; known are clients, users`,
 		"g.yaml:13:7: the user has no name",
 		`g.yaml:14:21: unknown setting "password"; known are email, name, scopes`,
 		`g.yaml:15:7: there are two users "alice"`,
 		"g.yaml:15:29: expected a list of scopes",
-		`g.yaml:16:14: "a\tb" is no name of a user`,
+		`g.yaml:16:14: "a\tb" is no name:`,
+		`g.yaml:19:7: the program has no id`,
+		`g.yaml:21:7: there are two programs "one"`,
+		`g.yaml:22:17: unknown setting "secret"`,
 		"g.yaml:17:7: expected settings, one a line",
 	} {
 		if !strings.Contains(err.Error(), want) {
