@@ -56,7 +56,7 @@ func watchBlog(t *testing.T, idp *gatetest.Provider, over func(*service) api.Ser
 	cert, key := b.ca.Files(t, "localhost")
 	settings := fmt.Sprintf("public_url: %s\nlisten: %s\ntls: {cert: %q, key: %q}\nsecret_file: server.secret\nstore: sqlite:keys.db\nenvironment: test\n", b.url, addr, cert, key) +
 		fmt.Sprintf("providers:\n  main: {issuer: %q, client_id: %s, client_secret_file: client.secret, ca: %q, scopes: [openid, profile, email, offline_access]}\n", idp.Issuer, idp.ClientID, idp.CAFile) +
-		"schemes:\n  login: {provider: main, scopes_claim: groups, scopes_everyone: [comments:write], scopes_map: {authors: [posts:write], editors: [posts:edit]}}\n"
+		"schemes:\n  service: {provider: main}\n  login: {provider: main, scopes_claim: groups, scopes_everyone: [comments:write], scopes_map: {authors: [posts:write], editors: [posts:edit]}}\n"
 	for name, text := range map[string]string{"server.yaml": settings, "server.secret": b.secret.Reveal() + "\n", "client.secret": idp.ClientSecret + "\n"} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -201,7 +201,7 @@ func TestAudit(t *testing.T) {
 	refused := func(status int, code string, pairs ...string) line {
 		return event("request refused", append([]string{"status", strconv.Itoa(status), "code", code, "address", "127.0.0.1:"}, pairs...)...)
 	}
-	const requirement = "login(posts:write) or apiKey(posts:write) or basic(posts:write)"
+	const requirement = "login(posts:write) or apiKey(posts:write) or basic(posts:write) or service(posts:write)"
 
 	step("login", ann.signInStep, event("login", "provider", "main", "user", "usr_"), event("session begun", "session", some, "user", "usr_", "address", some))
 	step("login again", ann.signInStep, event("login"), event("session ended", "reason", "another login", "session", some), event("session begun"))

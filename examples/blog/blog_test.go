@@ -56,7 +56,7 @@ func start(t *testing.T) *blog {
 	file := filepath.Join(dir, "server.yaml")
 	settings := fmt.Sprintf("public_url: %s\nlisten: %s\ntls: {dev: true}\nsecret_file: server.secret\nstore: sqlite:keys.db\nenvironment: test\n", url, addr) +
 		fmt.Sprintf("providers:\n  main: {issuer: %q, client_id: %s, client_secret_file: client.secret, ca: %q}\n", idp.Issuer, idp.ClientID, idp.CAFile) +
-		"schemes:\n  login: {provider: main, scopes_claim: groups, scopes_map: {authors: [posts:write], editors: [posts:edit]}}\n"
+		"schemes:\n  service: {provider: main}\n  login: {provider: main, scopes_claim: groups, scopes_map: {authors: [posts:write], editors: [posts:edit]}}\n"
 	for path, text := range map[string]string{file: settings, filepath.Join(dir, "server.secret"): secret.Random(32).Reveal() + "\n", filepath.Join(dir, "client.secret"): idp.ClientSecret + "\n"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -268,8 +268,8 @@ func TestBlog(t *testing.T) {
 			if status != c.status || c.code != "" && !strings.Contains(body, `"code":"`+c.code+`"`) {
 				t.Fatalf("%s %s = %d %s, want %d %s", c.method, c.path, status, body, c.status, c.code)
 			}
-			if status == 401 && c.path != "/auth/session" && len(header.Values("WWW-Authenticate")) != 3 {
-				t.Errorf("WWW-Authenticate = %q, want one for each of three schemes", header.Values("WWW-Authenticate"))
+			if status == 401 && c.path != "/auth/session" && len(header.Values("WWW-Authenticate")) != 4 {
+				t.Errorf("WWW-Authenticate = %q, want one for each of four schemes", header.Values("WWW-Authenticate"))
 			}
 			if strings.Contains(body, alice) || strings.Contains(body, bob) {
 				t.Error("the answer echoes a key")

@@ -71,7 +71,7 @@ func newSite(t *testing.T, program string, idp *gatetest.Provider, settings stri
 	cert, key := s.ca.Files(t, "localhost")
 	text := fmt.Sprintf("public_url: %s\nlisten: %s\ntls: {cert: %q, key: %q}\nsecret_file: server.secret\nenvironment: test\nlog: {level: debug}\n", s.url, s.addr, cert, key) +
 		fmt.Sprintf("providers:\n  main: {issuer: %q, client_id: %s, client_secret_file: client.secret, ca: %q, scopes: [openid, profile, email, offline_access]}\n", idp.Issuer, idp.ClientID, idp.CAFile) +
-		"schemes:\n  login: {provider: main, scopes_claim: groups, scopes_everyone: [comments:write], scopes_map: {authors: [posts:write], editors: [posts:edit]}}\n" + settings
+		"schemes:\n  service: {provider: main}\n  login: {provider: main, scopes_claim: groups, scopes_everyone: [comments:write], scopes_map: {authors: [posts:write], editors: [posts:edit]}}\n" + settings
 	all := map[string]string{"server.yaml": text, "server.secret": s.secret.Reveal() + "\n", "client.secret": idp.ClientSecret + "\n"}
 	for name, content := range files {
 		all[name] = content

@@ -72,7 +72,7 @@ func newStage(t *testing.T) *stage {
 	cert, key := ca.Files(t, "blog.example")
 	settings := fmt.Sprintf("public_url: %s\nlisten: 127.0.0.1:0\ntls: {cert: %q, key: %q}\nsecret_file: server.secret\nstore: sqlite:keys.db\nenvironment: test\n", blogURL, cert, key) +
 		fmt.Sprintf("providers:\n  main: {issuer: %q, client_id: web-app, client_secret_file: client.secret, ca: %q, scopes: [openid, profile, email, groups]}\n", s.op.Issuer, ca.File) +
-		"schemes:\n  login: {provider: main, scopes_claim: groups, scopes_map: {staff: [posts:write], admin: [posts:edit]}}\n"
+		"schemes:\n  service: {provider: main}\n  login: {provider: main, scopes_claim: groups, scopes_map: {staff: [posts:write], admin: [posts:edit]}}\n"
 	for name, text := range map[string]string{"server.yaml": settings, "server.secret": s.secret.Reveal() + "\n", "client.secret": "web-app-secret\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -33,7 +33,7 @@ func Prepare(t testing.TB, lang, source string) *Program {
 		p.args = []string{"sh", "sample.sh"}
 	case "Python":
 		write("sample.py")
-		p.args = []string{python(t), "sample.py"}
+		p.args = []string{Python(t), "sample.py"}
 	case "JavaScript":
 		need(t, "a JavaScript sample", "node")
 		write("sample.mjs")
@@ -53,9 +53,9 @@ func Prepare(t testing.TB, lang, source string) *Program {
 	return p
 }
 
-// python returns a Python that has requests: the first on the path, or
+// Python returns a Python that has requests: the first on the path, or
 // Debian's, for which its package is.
-func python(t testing.TB) string {
+func Python(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"python3", "/usr/bin/python3"} {
 		if exec.Command(name, "-c", "import requests").Run() == nil {

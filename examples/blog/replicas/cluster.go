@@ -138,6 +138,7 @@ providers:
   dev: {title: Development, issuer: %q, client_id: blog, client_secret_file: client.secret, ca: %q, scopes: [openid, profile, email, offline_access]}
 schemes:
   login: {provider: dev, scopes_claim: scopes}
+  service: {provider: dev}
 `, c.url, c.issuer, c.authority.CertFile())
 }
 

@@ -19,22 +19,24 @@ type Service interface {
 	// The newest posts first
 	ListPosts(ctx context.Context, req ListPostsRequest) (ListPostsResponse, error)
 	// CreatePost answers POST /posts. Needs login(posts:write), or apiKey(posts:write), or
-	// basic(posts:write).
+	// basic(posts:write), or service(posts:write).
 	//
 	// Publish a post, or keep it as a draft
 	CreatePost(ctx context.Context, who gate.Principal, req CreatePostRequest) (CreatePostResponse, error)
-	// GetPost answers GET /posts/{post}. Anyone, or login, or apiKey, or basic; who is nil for a caller
-	// who is nobody.
+	// GetPost answers GET /posts/{post}. Anyone, or login, or apiKey, or basic, or service; who is nil
+	// for a caller who is nobody.
 	//
 	// One post; a draft only for its author
 	GetPost(ctx context.Context, who *gate.Principal, req GetPostRequest) (GetPostResponse, error)
 	// ReplacePost answers PUT /posts/{post}. Needs login(posts:write), or login(posts:edit), or
-	// apiKey(posts:write), or apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
+	// apiKey(posts:write), or apiKey(posts:edit), or basic(posts:write), or basic(posts:edit), or
+	// service(posts:write).
 	//
 	// Rewrite a post, as its author or as an editor
 	ReplacePost(ctx context.Context, who gate.Principal, req ReplacePostRequest) (ReplacePostResponse, error)
 	// DeletePost answers DELETE /posts/{post}. Needs login(posts:write), or login(posts:edit), or
-	// apiKey(posts:write), or apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
+	// apiKey(posts:write), or apiKey(posts:edit), or basic(posts:write), or basic(posts:edit), or
+	// service(posts:write).
 	//
 	// Delete a post, as its author or as an editor
 	DeletePost(ctx context.Context, who gate.Principal, req DeletePostRequest) (DeletePostResponse, error)

@@ -16,27 +16,30 @@ var listPosts = gate.Operation{
 	Policy:  gate.Public(),
 }
 
-// createPost is open to login(posts:write), or apiKey(posts:write), or basic(posts:write).
+// createPost is open to login(posts:write), or apiKey(posts:write), or basic(posts:write), or
+// service(posts:write).
 var createPost = gate.Operation{
 	ID:      "createPost",
 	Pattern: "POST /posts",
 	Policy: gate.Require(gate.Need{Scheme: "login", Scopes: []string{"posts:write"}}).
 		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}})).
-		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})),
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})).
+		Or(gate.Require(gate.Need{Scheme: "service", Scopes: []string{"posts:write"}})),
 }
 
-// getPost is open to login, or apiKey, or basic, or anyone who presents nothing.
+// getPost is open to login, or apiKey, or basic, or service, or anyone who presents nothing.
 var getPost = gate.Operation{
 	ID:      "getPost",
 	Pattern: "GET /posts/{post}",
 	Policy: gate.Anonymous().
 		Or(gate.Require(gate.Need{Scheme: "login"})).
 		Or(gate.Require(gate.Need{Scheme: "apiKey"})).
-		Or(gate.Require(gate.Need{Scheme: "basic"})),
+		Or(gate.Require(gate.Need{Scheme: "basic"})).
+		Or(gate.Require(gate.Need{Scheme: "service"})),
 }
 
 // replacePost is open to login(posts:write), or login(posts:edit), or apiKey(posts:write), or
-// apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
+// apiKey(posts:edit), or basic(posts:write), or basic(posts:edit), or service(posts:write).
 var replacePost = gate.Operation{
 	ID:      "replacePost",
 	Pattern: "PUT /posts/{post}",
@@ -45,11 +48,12 @@ var replacePost = gate.Operation{
 		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}})).
 		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:edit"}})).
 		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})).
-		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:edit"}})),
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:edit"}})).
+		Or(gate.Require(gate.Need{Scheme: "service", Scopes: []string{"posts:write"}})),
 }
 
 // deletePost is open to login(posts:write), or login(posts:edit), or apiKey(posts:write), or
-// apiKey(posts:edit), or basic(posts:write), or basic(posts:edit).
+// apiKey(posts:edit), or basic(posts:write), or basic(posts:edit), or service(posts:write).
 var deletePost = gate.Operation{
 	ID:      "deletePost",
 	Pattern: "DELETE /posts/{post}",
@@ -58,7 +62,8 @@ var deletePost = gate.Operation{
 		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:write"}})).
 		Or(gate.Require(gate.Need{Scheme: "apiKey", Scopes: []string{"posts:edit"}})).
 		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:write"}})).
-		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:edit"}})),
+		Or(gate.Require(gate.Need{Scheme: "basic", Scopes: []string{"posts:edit"}})).
+		Or(gate.Require(gate.Need{Scheme: "service", Scopes: []string{"posts:write"}})),
 }
 
 // listComments is public.
@@ -93,6 +98,7 @@ var securitySchemes = []gate.Scheme{
 	{Name: "login", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
 	{Name: "apiKey", Places: []gate.Place{{In: gate.InAuthorization, Name: "apikey"}}},
 	{Name: "basic", Places: []gate.Place{{In: gate.InAuthorization, Name: "basic"}}},
+	{Name: "service", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}}},
 }
 
 // loginSchemes are those that a session from a login meets, and what the document says of the provider.
@@ -115,6 +121,13 @@ var tokenSchemes = []bearer.Scheme{
 		OpenIDURL: "https://id.example/.well-known/openid-configuration",
 		Scopes:    []string{"posts:edit", "posts:write"},
 	},
+	{
+		Name:     "service",
+		Kind:     bearer.Any,
+		Places:   []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}},
+		TokenURL: "https://id.example/token",
+		Scopes:   []string{"posts:write"},
+	},
 }
 
 // Schemes are what verifies the credentials of each security scheme. None may be nil: a scheme without a
@@ -129,13 +142,17 @@ type Schemes struct {
 	// Basic verifies basic: an API key of this server in Authorization: basic. The same key for tools
 	// that speak only Basic; the user name is apikey.
 	Basic gate.Authenticator
+	// Service verifies service: an access token in Authorization: bearer or Authorization: dpop.
+	// Another service, with an access token that it gets for itself.
+	Service gate.Authenticator
 }
 
 // byName gives the authenticators under the document's names for their schemes.
 func (s Schemes) byName() map[string]gate.Authenticator {
 	return map[string]gate.Authenticator{
-		"login":  s.Login,
-		"apiKey": s.APIKey,
-		"basic":  s.Basic,
+		"login":   s.Login,
+		"apiKey":  s.APIKey,
+		"basic":   s.Basic,
+		"service": s.Service,
 	}
 }

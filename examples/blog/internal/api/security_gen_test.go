@@ -20,19 +20,20 @@ func TestSecurity(t *testing.T) {
 			{Name: "login", Verifier: "session", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}, {In: gate.InCookie, Name: "__Host-Http-session"}}},
 			{Name: "apiKey", Verifier: "apikey", Places: []gate.Place{{In: gate.InAuthorization, Name: "apikey"}}},
 			{Name: "basic", Verifier: "apikey", Places: []gate.Place{{In: gate.InAuthorization, Name: "basic"}}},
+			{Name: "service", Verifier: "token", Places: []gate.Place{{In: gate.InAuthorization, Name: "bearer"}, {In: gate.InAuthorization, Name: "dpop"}}},
 		},
 		Operations: []gatetest.Operation{
 			{ID: "listPosts", Method: "GET", Path: "/posts", Public: true,
 				Sample: gatetest.Request{Path: "/posts"},
 				Wrong:  gatetest.Request{Path: "/posts", Query: "limit=x"}},
-			{ID: "createPost", Method: "POST", Path: "/posts", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}}, HasBody: true,
+			{ID: "createPost", Method: "POST", Path: "/posts", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}, {{Scheme: "service", Scopes: []string{"posts:write"}}}}, HasBody: true,
 				Sample: gatetest.Request{Path: "/posts", ContentType: "application/json", Body: `{"title":"example","text":"example"}`, Def: "NewPost"}},
-			{ID: "getPost", Method: "GET", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{}, {{Scheme: "login"}}, {{Scheme: "apiKey"}}, {{Scheme: "basic"}}},
+			{ID: "getPost", Method: "GET", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{}, {{Scheme: "login"}}, {{Scheme: "apiKey"}}, {{Scheme: "basic"}}, {{Scheme: "service"}}},
 				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab"},
 				Wrong:  gatetest.Request{Path: "/posts/x"}},
-			{ID: "replacePost", Method: "PUT", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "login", Scopes: []string{"posts:edit"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:edit"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:edit"}}}}, HasBody: true,
+			{ID: "replacePost", Method: "PUT", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "login", Scopes: []string{"posts:edit"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:edit"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:edit"}}}, {{Scheme: "service", Scopes: []string{"posts:write"}}}}, HasBody: true,
 				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab", ContentType: "application/json", Body: `{"title":"example","text":"example"}`, Def: "NewPost"}},
-			{ID: "deletePost", Method: "DELETE", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "login", Scopes: []string{"posts:edit"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:edit"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:edit"}}}},
+			{ID: "deletePost", Method: "DELETE", Path: "/posts/{post}", Alternatives: [][]gatetest.Need{{{Scheme: "login", Scopes: []string{"posts:write"}}}, {{Scheme: "login", Scopes: []string{"posts:edit"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:write"}}}, {{Scheme: "apiKey", Scopes: []string{"posts:edit"}}}, {{Scheme: "basic", Scopes: []string{"posts:write"}}}, {{Scheme: "basic", Scopes: []string{"posts:edit"}}}, {{Scheme: "service", Scopes: []string{"posts:write"}}}},
 				Sample: gatetest.Request{Path: "/posts/k3v9x2mqp7ab"},
 				Wrong:  gatetest.Request{Path: "/posts/x"}},
 			{ID: "listComments", Method: "GET", Path: "/posts/{post}/comments", Public: true,
@@ -45,9 +46,10 @@ func TestSecurity(t *testing.T) {
 		Checks:   requestSchemas,
 		New: func(auth map[string]gate.Authenticator, called func(operation string, who *gate.Principal)) (http.Handler, error) {
 			return New(recorder{called}, Schemes{
-				Login:  auth["login"],
-				APIKey: auth["apiKey"],
-				Basic:  auth["basic"],
+				Login:   auth["login"],
+				APIKey:  auth["apiKey"],
+				Basic:   auth["basic"],
+				Service: auth["service"],
 			})
 		},
 	})

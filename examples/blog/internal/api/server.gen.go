@@ -84,7 +84,7 @@ func Run(ctx context.Context, cfg config.Config, svc Service, drivers ...store.D
 
 // RunWith is Run with authenticators of the application's own for the schemes that are not nil in schemes.
 func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Schemes, drivers ...store.Driver) error {
-	if err := provider.Unknown(cfg.Schemes, "login", "apiKey", "basic"); err != nil {
+	if err := provider.Unknown(cfg.Schemes, "login", "apiKey", "basic", "service"); err != nil {
 		return err
 	}
 	stores, err := store.Open(ctx, store.Config{URL: cfg.Store, Sessions: cfg.SessionsStore}, drivers...)
@@ -171,6 +171,9 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	}
 	if schemes.Basic == nil {
 		schemes.Basic = keys.Scheme("basic", gate.Place{In: gate.InAuthorization, Name: "basic"})
+	}
+	if schemes.Service == nil {
+		schemes.Service = tokens.Scheme("service")
 	}
 	if !cfg.Dev {
 		if err := gate.Unverified(schemes.byName(), operations); err != nil {
