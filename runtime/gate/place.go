@@ -38,8 +38,8 @@ type Scheme struct {
 	Places []Place
 }
 
-// check tells what is wrong with p.
-func (p Place) check() error {
+// Check tells what is wrong with p: nil where a credential can lie there.
+func (p Place) Check() error {
 	switch {
 	case p.In == InCertificate && p.Name == "":
 		return nil

@@ -94,7 +94,7 @@ func checkSchemes(cfg Config) []error {
 			errs = append(errs, fmt.Errorf("gate: scheme %q has no place", s.Name))
 		}
 		for _, p := range s.Places {
-			if err := p.check(); err != nil {
+			if err := p.Check(); err != nil {
 				errs = append(errs, fmt.Errorf("gate: scheme %q: %w", s.Name, err))
 			}
 			if p.In == InAuthorization && p.Name != "" && slices.Contains(s.Places, Authorization("")) {
