@@ -84,6 +84,10 @@ func (s *scheme) ask(ctx context.Context, d digest, text string) (token, error) 
 	if err := s.checkKind(text); err != nil {
 		return token{}, fmt.Errorf("%w: bearer: %w", gate.ErrInvalid, err)
 	}
+	// Whoever cannot be asked about tokens issues none that are no JWTs.
+	if l := i.look.Held(); s.Kind == Any && l != nil && l.metadata.IntrospectionEndpoint == "" {
+		return token{}, fmt.Errorf("%w: bearer: it is no JWT of the issuer, and provider %s names no introspection_endpoint", gate.ErrInvalid, i.Name)
+	}
 	if err := i.asking.refused(d); err != nil {
 		return token{}, err
 	}

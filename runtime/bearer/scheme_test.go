@@ -500,3 +500,16 @@ func TestOpen(t *testing.T) {
 		t.Errorf("Verify() when it is back = %v", err)
 	}
 }
+
+// TestNobodyToAsk: where the issuer answers no questions about tokens, one that is
+// no JWT is no good, rather than something that cannot be told.
+func TestNobodyToAsk(t *testing.T) {
+	s := newStage(t, nil, func(c *bearer.Config) { withClient(c); c.Schemes[0].Kind = bearer.Any })
+	s.issuer.set(func(i *issuer) { i.change = set{"introspection_endpoint": absent} })
+	if err := s.tokens.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ask("Bearer", "opaque"); !errors.Is(err, gate.ErrInvalid) || s.issuer.asked.Load() != 0 {
+		t.Errorf("Verify() = %v after %d questions, want ErrInvalid after none", err, s.issuer.asked.Load())
+	}
+}
