@@ -45,7 +45,8 @@ type RequestVerifier interface {
 	// VerifyRequest says who sent r with the credential c. Errors are as
 	// those of a PasswordVerifier. r has no body: what is signed of it is
 	// the header Content-Digest (RFC 9530), with which the body is compared
-	// when it is read. That the header is there the verifier sees to.
+	// when it is read. That the header is there the verifier sees to; it is
+	// there once at most.
 	VerifyRequest(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error)
 }
 
@@ -122,8 +123,9 @@ func (b *basic) Verify(ctx context.Context, r *http.Request, c gate.Credential) 
 	return who, nil
 }
 
-// maxBasic is the longest credential read, in bytes.
-const maxBasic = 1024
+// The longest credential read, and the longest name, in bytes: names that were
+// tried are remembered.
+const maxBasic, maxName = 1024, 255
 
 // split takes name and password out of the credentials of Basic (RFC 7617,
 // section 2). One pair has one spelling.
@@ -139,6 +141,8 @@ func split(credentials string) (name, password string, err error) {
 	switch {
 	case !ok || name == "" || password == "":
 		return "", "", errors.New("the credentials lack a name or a password")
+	case len(name) > maxName:
+		return "", "", fmt.Errorf("the name is longer than %d bytes", maxName)
 	case !utf8.Valid(b) || strings.ContainsFunc(string(b), unicode.IsControl):
 		return "", "", errors.New("the credentials are not text in UTF-8, or have control characters")
 	}
@@ -147,14 +151,16 @@ func split(credentials string) (name, password string, err error) {
 
 // Token returns the authenticator of a scheme whose tokens lie in one of
 // places: a header, a query parameter, a cookie, or Authorization under a word.
-// It is an error if v is nil, or no token lies in a place.
+// Who has none is asked for one in the first. It is an error if v is nil, or no
+// token lies in a place, or a place is there twice.
 func Token(v TokenVerifier, places ...gate.Place) (gate.Authenticator, error) {
 	if isNil(v) {
 		return nil, errors.New("custom: there is no verifier of tokens")
 	}
-	return Request(RequestFunc(func(ctx context.Context, _ *http.Request, c gate.Credential) (gate.Identity, error) {
+	verify := func(ctx context.Context, _ *http.Request, c gate.Credential) (gate.Identity, error) {
 		return v.VerifyToken(ctx, c.Value)
-	}), places...)
+	}
+	return at(places, verify)
 }
 
 // Request returns the authenticator of a scheme whose credentials lie in one of
@@ -163,20 +169,40 @@ func Request(v RequestVerifier, places ...gate.Place) (gate.Authenticator, error
 	if isNil(v) {
 		return nil, errors.New("custom: there is no verifier of requests")
 	}
+	verify := func(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+		// The body is compared with all lines as one, in which a later digest
+		// takes the place of an earlier; a verifier that signs the first, as
+		// Header.Get gives it, would let in another body.
+		if n := len(r.Header["Content-Digest"]); n > 1 {
+			return gate.Identity{}, fmt.Errorf("%w: custom: there are %d headers Content-Digest", gate.ErrInvalid, n)
+		}
+		return v.VerifyRequest(ctx, r, c)
+	}
+	return at(places, verify)
+}
+
+// at returns the authenticator of credentials that lie in one of places.
+func at(places []gate.Place, verify RequestFunc) (gate.Authenticator, error) {
 	if len(places) == 0 {
 		return nil, errors.New("custom: there is no place for a credential")
 	}
-	for _, p := range places {
-		if p.In != gate.InHeader && p.In != gate.InQuery && p.In != gate.InCookie && p.In != gate.InAuthorization {
+	for i, p := range places {
+		if err := p.Check(); err != nil {
+			return nil, fmt.Errorf("custom: %w", err)
+		}
+		if p.In == gate.InCertificate {
 			return nil, fmt.Errorf("custom: no credential of the application's own lies in %q", p.In)
 		}
+		if slices.Contains(places[:i], p) {
+			return nil, fmt.Errorf("custom: place {%q, %q} is there twice", p.In, p.Name)
+		}
 	}
-	return &request{v, slices.Clone(places)}, nil
+	return &request{verify, slices.Clone(places)}, nil
 }
 
 type request struct {
-	verifier RequestVerifier
-	places   []gate.Place
+	verify RequestFunc
+	places []gate.Place
 }
 
 // Find implements gate.Authenticator.
@@ -189,7 +215,7 @@ func (q *request) Challenge(cause error) string { return q.places[0].Challenge(c
 
 // Verify implements gate.Authenticator.
 func (q *request) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
-	return q.verifier.VerifyRequest(ctx, r, c)
+	return q.verify(ctx, r, c)
 }
 
 // isNil tells whether v is nil, or a nil pointer or function in an interface.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -60,6 +61,8 @@ func TestBasic(t *testing.T) {
 		"not UTF-8":           {"Basic " + encoded("ada:\xff"), false, 0},
 		"control characters":  {"Basic " + encoded("ada:\x00right"), false, 0},
 		"long":                {"Basic " + encoded("ada:"+strings.Repeat("x", 1024)), false, 0},
+		"name of 255 bytes":   {"Basic " + encoded(strings.Repeat("x", 255)+":x"), false, 1},
+		"name of 256 bytes":   {"Basic " + encoded(strings.Repeat("x", 256)+":x"), false, 0},
 		"another word":        {"Bearer " + encoded("ada:right:with colon"), false, 0},
 		"spelt another way":   {"Basic " + encoded("ada:right:with colon") + "\t", true, 1},
 		"more behind a blank": {"Basic " + encoded("ada:right:with colon") + " x", false, 0},
@@ -165,6 +168,10 @@ func TestToken(t *testing.T) {
 // TestNil: what would panic at the first request is refused before.
 func TestNil(t *testing.T) {
 	place := gate.Authorization("x")
+	aToken := custom.TokenFunc(func(context.Context, string) (gate.Identity, error) { return gate.Identity{}, nil })
+	if _, err := custom.Token(aToken, place); err != nil {
+		t.Fatal(err)
+	}
 	for name, make := range map[string]func() (gate.Authenticator, error){
 		"passwords":           func() (gate.Authenticator, error) { return custom.Basic(nil, limit.Limits{}) },
 		"passwords, pointer":  func() (gate.Authenticator, error) { return custom.Basic((*passwords)(nil), limit.Limits{}) },
@@ -175,14 +182,83 @@ func TestNil(t *testing.T) {
 		"request":             func() (gate.Authenticator, error) { return custom.Request(nil, place) },
 		"request, function":   func() (gate.Authenticator, error) { return custom.Request(custom.RequestFunc(nil), place) },
 		"no place": func() (gate.Authenticator, error) {
-			return custom.Token(custom.TokenFunc(func(context.Context, string) (gate.Identity, error) { return gate.Identity{}, nil }))
+			return custom.Token(aToken)
+		},
+		"a place of no name": func() (gate.Authenticator, error) { return custom.Token(aToken, gate.Place{In: gate.InHeader}) },
+		"a header's other case": func() (gate.Authenticator, error) {
+			return custom.Token(aToken, gate.Place{In: gate.InHeader, Name: "x-token"})
+		},
+		"Authorization as a header": func() (gate.Authenticator, error) {
+			return custom.Token(aToken, gate.Place{In: gate.InHeader, Name: "Authorization"})
+		},
+		"a place twice": func() (gate.Authenticator, error) { return custom.Token(aToken, place, place) },
+		"the second none": func() (gate.Authenticator, error) {
+			return custom.Token(aToken, place, gate.Place{In: "body", Name: "x"})
 		},
 		"a certificate": func() (gate.Authenticator, error) {
-			return custom.Token(custom.TokenFunc(func(context.Context, string) (gate.Identity, error) { return gate.Identity{}, nil }), gate.Place{In: gate.InCertificate})
+			return custom.Token(aToken, gate.Place{In: gate.InCertificate})
 		},
 	} {
 		if a, err := make(); err == nil || a != nil {
 			t.Errorf("%s: made %v, %v, want an error", name, a, err)
 		}
+	}
+}
+
+// TestRequestDigests: the digest that a verifier signs is the one that the body
+// is compared with.
+func TestRequestDigests(t *testing.T) {
+	calls := 0
+	a, err := custom.Request(custom.RequestFunc(func(_ context.Context, r *http.Request, _ gate.Credential) (gate.Identity, error) {
+		calls++
+		return gate.Identity{Client: &gate.Client{ID: r.Header.Get("Content-Digest")}}, nil
+	}), gate.Authorization("hmac"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lines := range [][]string{nil, {"a"}, {"a", "b"}, {"a", "a"}} {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header["Content-Digest"] = lines
+		calls = 0
+		who, err := a.Verify(t.Context(), r, gate.Credential{Value: "x"})
+		if ok := len(lines) < 2; ok != (err == nil) || ok != (who.Client != nil) || ok != (calls == 1) || !ok && !errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("Verify() with %q = %+v, %v after %d calls", lines, who, err, calls)
+		}
+	}
+}
+
+// TestFind: one of several places holds the credential, and two are too many.
+func TestFind(t *testing.T) {
+	a, err := custom.Token(custom.TokenFunc(func(_ context.Context, token string) (gate.Identity, error) {
+		return gate.Identity{Client: &gate.Client{ID: token}}, nil
+	}), gate.Authorization("Partner"), gate.Place{In: gate.InQuery, Name: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		target string
+		lines  []string
+		want   string // "" for none
+		err    error
+	}{
+		"none":                {"/", nil, "", nil},
+		"word":                {"/", []string{"Partner a"}, "a", nil},
+		"word, another case":  {"/", []string{"pARTNER a"}, "a", nil},
+		"another word":        {"/", []string{"Bearer a"}, "", nil},
+		"query":               {"/?token=a", nil, "a", nil},
+		"both":                {"/?token=a", []string{"Partner a"}, "", gate.ErrDuplicate},
+		"two lines":           {"/", []string{"Partner a", "Partner a"}, "", gate.ErrDuplicate},
+		"the parameter twice": {"/?token=a&token=a", nil, "", gate.ErrDuplicate},
+		"empty":               {"/?token=", nil, "", gate.ErrInvalid},
+	} {
+		r := httptest.NewRequest("GET", c.target, nil)
+		r.Header["Authorization"] = c.lines
+		got, found, err := a.Find(r)
+		if !errors.Is(err, c.err) || found != (c.want != "" || c.err != nil) || err == nil && got.Value != c.want {
+			t.Errorf("%s: Find() = %+v, %v, %v, want %q, %v", name, got, found, err, c.want, c.err)
+		}
+	}
+	if got := a.Challenge(nil); got != "Partner" {
+		t.Errorf("Challenge() = %s", got)
 	}
 }
