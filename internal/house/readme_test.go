@@ -26,15 +26,17 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestReadme holds the README's snippets against the files they come from.
+// TestReadme holds snippets against the files they come from.
 func TestReadme(t *testing.T) {
-	found := snippet.FindAllStringSubmatch(read(t, "README.md"), -1)
-	if len(found) < 3 {
-		t.Fatalf("the README has %d snippets that name their file", len(found))
-	}
-	for _, m := range found {
-		if !strings.Contains(read(t, m[1]), m[2]) {
-			t.Errorf("the README's snippet of %s is not in it:\n%s", m[1], m[2])
+	for page, least := range map[string]int{"README.md": 3, "docs/custom.md": 6} {
+		found := snippet.FindAllStringSubmatch(read(t, page), -1)
+		if len(found) < least {
+			t.Fatalf("%s has %d snippets that name their file", page, len(found))
+		}
+		for _, m := range found {
+			if !strings.Contains(read(t, m[1]), m[2]) {
+				t.Errorf("the snippet of %s in %s is not in it:\n%s", m[1], page, m[2])
+			}
 		}
 	}
 }
