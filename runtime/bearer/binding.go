@@ -78,7 +78,11 @@ func (s *scheme) checkBinding(ctx context.Context, r *http.Request, c gate.Crede
 	if b.jkt == "" {
 		return nil
 	}
-	err := s.tokens.proofs.Check(ctx, r, c.Value, b.jkt, s.binding.DPoPNonce)
+	// A proof counts once; a token may be for several schemes of the operation.
+	proven := proofOf{s.tokens, c.Value, b.jkt, s.binding.DPoPNonce}
+	err := gate.Once(ctx, proven, func() error {
+		return s.tokens.proofs.Check(ctx, r, c.Value, b.jkt, s.binding.DPoPNonce)
+	})
 	switch {
 	case errors.Is(err, dpop.ErrNonce):
 		return s.refuseProof("use_dpop_nonce", http.Header{"Dpop-Nonce": {s.tokens.proofs.Nonce()}}, err)
@@ -88,6 +92,13 @@ func (s *scheme) checkBinding(ctx context.Context, r *http.Request, c gate.Crede
 		return fmt.Errorf("bearer: %w", err)
 	}
 	return nil
+}
+
+// A proofOf is what the proof of a request is checked for.
+type proofOf struct {
+	tokens     *Tokens
+	token, jkt string
+	nonce      bool
 }
 
 // refuseProof says what is wrong with a proof (RFC 9449, section 7.1 and 9).

@@ -79,12 +79,16 @@ type check struct {
 func (g *Gate) check(r *http.Request, p *plan) []check {
 	// Whoever parses a form by mistake finds none: nothing reads the body
 	// before the caller is known.
-	blind := *r
+	ctx := r.Context()
+	if len(p.schemes) > 1 {
+		ctx = context.WithValue(ctx, onceKey{}, make(map[any]error))
+	}
+	blind := r.WithContext(ctx)
 	blind.Body = http.NoBody
 	blind.GetBody = nil
 	checks := make([]check, len(p.schemes))
 	for i, c := range p.schemes {
-		state, err := c.examine(&blind)
+		state, err := c.examine(blind)
 		state.OriginMissing = state.Outcome == Valid && originMissing(r, state.Place, g.origin)
 		checks[i] = check{c, state, err}
 	}
