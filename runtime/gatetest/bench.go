@@ -18,7 +18,7 @@ type bench struct {
 	api     API
 	handler http.Handler
 	ring    *keyring
-	fakes   map[string]*Fake  // by scheme; schemes without one take keys or sessions
+	fakes   map[string]*Fake  // by scheme; schemes without one have real verifiers
 	routes  any               // the handler that New returned
 	papers  map[string]*paper // those made so far
 	ran     []call            // operations that ran since the last request began
@@ -34,7 +34,7 @@ type call struct {
 	who       *gate.Principal
 }
 
-// newBench builds the handler, which verifies keys and sessions with those of ring.
+// newBench builds the handler, which verifies what ring makes with the verifiers of ring.
 func newBench(api API, ring *keyring) (*bench, error) {
 	b := &bench{api: api, ring: ring, fakes: make(map[string]*Fake), papers: make(map[string]*paper), unsure: make(map[string]bool)}
 	var errs []error

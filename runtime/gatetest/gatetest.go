@@ -75,8 +75,9 @@ type Need struct {
 
 // Run asks the handler for every operation with every kind of credential:
 // none, malformed, unknown, expired, revoked and another scheme's, sessions
-// ended, tampered with and of another provider, each alternative complete, in
-// part and short of a scope, and more. Of every
+// ended, tampered with and of another provider, tokens for another audience, of a
+// program, with and without the proof that they are bound to, each alternative
+// complete, in part and short of a scope, and more. Of every
 // refusal it checks the status, the problem's code, the challenges, that
 // nothing may be cached, that the operation did not run and that no byte of the
 // body was read. Whoever is let in with the operation's Sample must have that

@@ -19,8 +19,8 @@ var schemes = []Scheme{
 	{Name: "queryKey", Verifier: "apikey", Places: []gate.Place{{In: gate.InQuery, Name: "api_key"}}},
 	{Name: "basic", Verifier: "apikey", Places: []gate.Place{gate.Authorization("basic")}},
 	{Name: "anyWord", Verifier: "apikey", Places: []gate.Place{gate.Authorization("")}},
-	{Name: "login", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), {In: gate.InCookie, Name: "__Host-session"}}},
-	{Name: "other", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), {In: gate.InCookie, Name: "__Host-session"}}},
+	{Name: "login", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop"), {In: gate.InCookie, Name: "__Host-session"}}},
+	{Name: "other", Verifier: "session", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop"), {In: gate.InCookie, Name: "__Host-session"}}},
 	{Name: "cookie", Verifier: "session", Places: []gate.Place{{In: gate.InCookie, Name: "__Host-session"}}},
 	{Name: "token", Verifier: "token", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
 	{Name: "jwt", Verifier: "jwt", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
@@ -46,6 +46,7 @@ var operations = []Operation{
 	{ID: "never", Method: "GET", Path: "/v1/never", Alternatives: [][]Need{{{"basic", nil}, {"token", nil}}}},
 	{ID: "twoIssuers", Method: "POST", Path: "/v1/issuers", HasBody: true, Alternatives: [][]Need{{{"jwt", []string{"a"}}}, {{"opaque", []string{"b", "c"}}}, {}}},
 	{ID: "tokenAndCert", Method: "POST", Path: "/v1/bound", HasBody: true, Alternatives: [][]Need{{{"jwt", []string{"a"}}, {"cert", []string{"role"}}}, {{"opaque", nil}, {"key", nil}}}},
+	{ID: "twoTokens", Method: "GET", Path: "/v1/tokens", Alternatives: [][]Need{{{"jwt", []string{"a"}}, {"opaque", []string{"b"}}}, {{"token", nil}, {"login", nil}, {"cookie", nil}}}},
 	{ID: "raw", Method: "GET", Path: "/v1/raw", Alternatives: [][]Need{{{"anyWord", []string{"s"}}}, {{"token", nil}}}},
 }
 
@@ -69,6 +70,7 @@ func policies() map[string]gate.Policy {
 		"never":        gate.Require(need("basic"), need("token")),
 		"twoIssuers":   gate.Require(need("jwt", "a")).Or(gate.Require(need("opaque", "b", "c"))).Or(gate.Anonymous()),
 		"tokenAndCert": gate.Require(need("jwt", "a"), need("cert", "role")).Or(gate.Require(need("opaque"), need("key"))),
+		"twoTokens":    gate.Require(need("jwt", "a"), need("opaque", "b")).Or(gate.Require(need("token"), need("login"), need("cookie"))),
 		"raw":          gate.Require(need("anyWord", "s")).Or(gate.Require(need("token"))),
 	}
 }
@@ -178,8 +180,9 @@ func TestRunPasses(t *testing.T) {
 	Run(t, s.api())
 }
 
-// complaints returns the names of the checks that fail.
-func complaints(t *testing.T, api API, ring *keyring) []string {
+// complaints returns the names of the checks that fail: those of the whole, and of
+// the operation that want is of.
+func complaints(t *testing.T, api API, ring *keyring, want string) []string {
 	t.Helper()
 	b, err := newBench(api, ring)
 	if err != nil {
@@ -194,6 +197,9 @@ func complaints(t *testing.T, api API, ring *keyring) []string {
 		failed = append(failed, "schemes")
 	}
 	for _, op := range api.Operations {
+		if !strings.HasPrefix(want, op.ID+"/") {
+			continue
+		}
 		for _, p := range b.probes(op) {
 			if len(b.try(p)) > 0 {
 				failed = append(failed, op.ID+"/"+p.name)
@@ -229,6 +235,52 @@ func (a bearing) Verify(ctx context.Context, r *http.Request, c gate.Credential)
 		c.Place = gate.Place{In: gate.InCookie, Name: "__Host-session"}
 	}
 	return a.Authenticator.Verify(ctx, r, c)
+}
+
+// under is an authenticator for what lies in one place, and another for the rest.
+type under struct {
+	gate.Authenticator
+	place gate.Place
+	other gate.Authenticator
+}
+
+func (a under) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	if c.Place == a.place {
+		return a.Authenticator.Verify(ctx, r, c)
+	}
+	return a.other.Verify(ctx, r, c)
+}
+
+// cookieFirst looks into the cookie before it looks for a token.
+type cookieFirst struct{ gate.Authenticator }
+
+func (a cookieFirst) Find(r *http.Request) (gate.Credential, bool, error) {
+	if c, found, err := gate.FindIn(r, gate.Place{In: gate.InCookie, Name: "__Host-session"}); found || err != nil {
+		return c, found, err
+	}
+	return a.Authenticator.Find(r)
+}
+
+// knowing takes what cannot be told for invalid.
+type knowing struct{ gate.Authenticator }
+
+func (a knowing) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	id, err := a.Authenticator.Verify(ctx, r, c)
+	if err != nil {
+		err = gate.ErrInvalid
+	}
+	return id, err
+}
+
+// personal takes programs for people.
+type personal struct{ gate.Authenticator }
+
+func (a personal) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
+	id, err := a.Authenticator.Verify(ctx, r, c)
+	if id.Client != nil {
+		id.User, id.Client = &gate.User{ID: id.Client.ID}, nil
+	}
+	return id, err
 }
 
 // sameUser leaves out who its inner authenticator speaks of.
@@ -311,7 +363,7 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 		{"unmeetable turned OR", policy("never", gate.Require(need("basic")).Or(gate.Require(need("token")))), "never/basic_of_unmeetable_basic+token"},
 		{"public closed", policy("listPosts", gate.Policy{}), "listPosts/no_credential"},
 		{"public made optional", policy("listPosts", gate.Require(need("key")).Or(gate.Anonymous())), "listPosts/garbage_for_key"},
-		{"optional made public", policy("getFeed", gate.Public()), "getFeed/unknown_in_authorization"},
+		{"optional made public", policy("getFeed", gate.Public()), "getFeed/unknown_under_bearer"},
 		{"optional closed", policy("getFeed", gate.Require(need("login"))), "getFeed/no_credential"},
 		{"route added", func(s *server) {
 			s.extra = []*gate.Operation{{ID: "back", Pattern: "GET /v1/back", Policy: gate.Public()}}
@@ -426,13 +478,13 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 		}, "getFeed/backend_down_in_cookie"},
 		{"a session of another provider counts", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["login"] = a["cookie"] }
-		}, "getMine/credential_of_other_login_in_cookie"},
+		}, "getMine/session_of_other_login_in_cookie"},
 		{"one login counts for two providers", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["other"] = a["login"] }
-		}, "bothLogins/complete_login+other"},
+		}, "bothLogins/never_enough_login+other_other_place"},
 		{"a session is taken as a token", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["login"] = bearing{a["login"]} }
-		}, "createPost/valid_login_in_authorization"},
+		}, "createPost/session_of_login_login_under_bearer"},
 		{"cookies of ended sessions stay", func(s *server) {
 			s.wrap = after(func(h http.Header, status int) int { h.Del("Set-Cookie"); return status })
 		}, "whoami/expired"},
@@ -443,15 +495,70 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 				}
 				return status
 			})
-		}, "bothLogins/credential_of_cookie_login_in_cookie"},
+		}, "bothLogins/session_of_cookie_login_in_cookie"},
+		{"any token is good", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["token"] = trusting{Authenticator: a["token"]} }
+		}, "getMine/expired_token_under_bearer"},
+		{"any token is good of a login", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["login"] = trusting{Authenticator: a["login"]} }
+		}, "createPost/for_another_audience_login_under_bearer"},
+		{"any token is good under DPoP", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) {
+				a["jwt"] = under{trusting{Authenticator: a["jwt"]}, gate.Authorization("dpop"), a["jwt"]}
+			}
+		}, "twoIssuers/with_proof_of_another_request_jwt_under_dpop"},
+		{"bound tokens need no proof", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) {
+				a["opaque"] = under{trusting{Authenticator: a["opaque"]}, gate.Authorization("dpop"), a["opaque"]}
+			}
+		}, "twoIssuers/without_proof_opaque_under_dpop"},
+		{"no token is taken under DPoP", func(s *server) {
+			s.declared = declared()
+			for i := range s.declared {
+				if s.declared[i].Name == "jwt" {
+					s.declared[i].Places = s.declared[i].Places[:1]
+				}
+			}
+		}, "schemes"},
+		{"tokens of one audience count for another", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["token"] = a["jwt"] }
+		}, "getMine/complete_token"},
+		{"tokens that were taken back are good", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["opaque"] = trusting{Authenticator: a["opaque"]} }
+		}, "twoIssuers/revoked_opaque_under_bearer"},
+		{"a bad token counts as none", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) {
+				a["token"] = trusting{a["token"], gate.ErrAbsent, gate.ErrInvalid}
+			}
+		}, "raw/id_token_token_under_bearer"},
+		{"a silent issuer refuses", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["opaque"] = knowing{a["opaque"]} }
+		}, "twoIssuers/backend_down_opaque_under_bearer"},
+		{"a session counts before a token", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["login"] = cookieFirst{a["login"]} }
+		}, "createPost/token_and_session_login_under_bearer"},
+		{"a program is taken for a person", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["jwt"] = personal{a["jwt"]} }
+		}, "tokenAndCert/jwt+cert_with_token_of_a_client"},
+		{"any certificate is good", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["cert"] = trusting{Authenticator: a["cert"]} }
+		}, "transfer/revoked_cert"},
+		{"a certificate that cannot be told is refused", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["cert"] = knowing{a["cert"]} }
+		}, "transfer/backend_down_cert"},
+		{"a certificate counts as a person", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["cert"] = personal{a["cert"]} }
+		}, "transfer/complete_login+cert"},
+		{"scopes of a token are not looked at", policy("twoTokens", gate.Require(need("jwt"), need("opaque"))), "twoTokens/jwt+opaque_without_a"},
+		{"the second of two tokens is not needed", policy("twoTokens", gate.Require(need("jwt", "a"))), "twoTokens/token_of_jwt_opaque_under_bearer"},
 		{"authenticators confused", func(s *server) {
 			s.auth = func(a map[string]gate.Authenticator) { a["login"], a["token"] = a["token"], a["login"] }
-		}, "getMine/credential_of_token_login_in_authorization"},
+		}, "getMine/complete_token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &server{policies: policies()}
 			c.weaken(s)
-			failed := complaints(t, s.api(), ring)
+			failed := complaints(t, s.api(), ring, c.want)
 			if !slices.Contains(failed, c.want) {
 				t.Errorf("failing checks are %q, want %s among them", strings.Join(failed, " "), c.want)
 			}

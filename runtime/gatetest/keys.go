@@ -158,10 +158,12 @@ func (forgets) Create(context.Context, apikey.Record) error { return nil }
 // authenticator returns the real verifier of a scheme.
 func (k *keyring) authenticator(s Scheme) gate.Authenticator {
 	switch {
+	case isSession(s) && takesTokens(s):
+		return k.issuer.authenticator(s, k.porter.authenticator(s))
 	case isSession(s):
 		return k.porter.authenticator(s)
 	case takesTokens(s):
-		return k.issuer.authenticator(s)
+		return k.issuer.authenticator(s, nil)
 	case s.Verifier == "certificate":
 		return k.registry.certificates.Scheme()
 	}

@@ -12,6 +12,7 @@ import (
 // A paper is a credential as this package knows it: made here, so that what a
 // verifier has to say of it is known beforehand.
 type paper struct {
+	sort   sort
 	text   string
 	serves []string // the schemes whose verifiers take it; none: it is no good
 	silent bool     // those verifiers cannot tell
@@ -19,13 +20,11 @@ type paper struct {
 	client string
 	scopes []string
 	isKey  bool // under the word Basic it is the password of apikey
-	// isSession is true of what our own logins make, good or not.
-	isSession bool
 	// bound is the same as an access token that is bound to a key, which is
-	// sent under DPoP with a proof, unless unproven; "": there is none.
-	bound    string
-	unproven bool
-	cert     *x509.Certificate // of a certificate; text is nothing then
+	// sent under DPoP, with a proof as the kind proof wants it; "": there is none.
+	bound string
+	proof string
+	cert  *x509.Certificate // of a certificate; text is nothing then
 }
 
 // A sent is a paper in a place of a request.
@@ -151,7 +150,7 @@ func clears(schemes []Scheme, op Operation, papers []sent) bool {
 		}
 	}
 	// Of two cookies nobody knows which is meant.
-	return !op.Public && len(there) == 1 && !(there[0].paper.isSession && len(there[0].paper.serves) > 0)
+	return !op.Public && len(there) == 1 && !(there[0].paper.sort == aSession && len(there[0].paper.serves) > 0)
 }
 
 // judgeAlternative says what papers are short of for one alternative, letIn if
@@ -197,14 +196,14 @@ func judgeAlternative(schemes []Scheme, needs []Need, papers []sent, claimants f
 
 // say gives a scheme's verdict on a paper that lies in its place.
 func say(scheme Scheme, s sent) verdict {
+	// A session is none where tokens lie, nor a token where sessions do.
+	serves := slices.Contains(s.paper.serves, scheme.Name) && s.paper.sort == sortIn(scheme, s.place)
 	switch {
-	case isSession(scheme) && s.place.In != gate.InCookie:
-		return bad // tokens are not taken there
-	case slices.Contains(s.paper.serves, scheme.Name) && s.paper.silent:
+	case serves && s.paper.silent:
 		return silent
-	case slices.Contains(s.paper.serves, scheme.Name):
+	case serves:
 		return good
-	case isSession(scheme):
+	case sortIn(scheme, s.place) == aSession:
 		return absent
 	}
 	return bad

@@ -80,7 +80,11 @@ func (l *list) named(what string, s Scheme, place gate.Place) string {
 	if len(schemesOf(l.b.api.Schemes, l.op)) > 1 {
 		what += "_" + s.Name
 	}
-	if len(s.Places) > 1 {
+	switch {
+	case len(s.Places) < 2:
+	case place.In == gate.InAuthorization:
+		what += "_under_" + place.Name
+	default:
 		what += "_in_" + string(place.In)
 	}
 	return what
@@ -90,25 +94,26 @@ func (l *list) named(what string, s Scheme, place gate.Place) string {
 func (l *list) scheme(s Scheme, place gate.Place) {
 	ann := l.b.ring.people.ann
 	scopes := l.scopesOf(s.Name)
-	one := func(kind string) sent { return sent{place, l.b.paper(kind, scopes, ann, s.Name)} }
+	what := sortIn(s, place)
+	one := func(kind string) sent { return sent{place, l.b.paper(what, kind, scopes, ann, s.Name)} }
 
 	kinds := []string{unknown, expired, broken, valid}
 	switch {
 	case s.Verifier == "apikey":
 		kinds = append(kinds, revoked, disabled)
-	case takesTokens(s):
-		kinds = append(kinds, otherAudience, idToken, disabled)
+	case what == aToken:
+		kinds = append(kinds, ofClient, otherAudience, idToken, disabled)
 		if s.Verifier == "introspection" {
 			kinds = append(kinds, revoked)
 		}
 		if place == gate.Authorization("dpop") {
-			kinds = append(kinds, noProof)
+			kinds = append(kinds, noProof, strangeProof)
 		} else {
 			kinds = append(kinds, asBearer)
 		}
 	case s.Verifier == "certificate":
 		kinds = append(kinds, revoked, forServers)
-	case isSession(s) && place.In == gate.InCookie:
+	case what == aSession:
 		kinds = append(kinds, ended, idle, tampered, unfinished, disabled)
 	}
 	if place.In != gate.InCertificate {
@@ -120,16 +125,31 @@ func (l *list) scheme(s Scheme, place gate.Place) {
 		l.add(l.named(kind, s, place), one(kind))
 	}
 	for _, other := range l.b.api.Schemes {
-		if other.Name != s.Name {
-			stray := l.b.paper(valid, scopes, ann, other.Name)
-			l.add(l.named("credential_of_"+other.Name, s, place), sent{place, stray})
+		sorts, _ := sortsOf(other)
+		for _, stray := range sorts {
+			if other.Name != s.Name || stray != what {
+				l.add(l.named(map[sort]string{aCredential: "credential", aSession: "session", aToken: "token"}[stray]+"_of_"+other.Name, s, place),
+					sent{place, l.b.paper(stray, valid, scopes, ann, other.Name)})
+			}
 		}
 	}
 	// What would let in elsewhere does not make up for what is wrong here.
 	for _, needs := range l.op.Alternatives {
-		whole, ok := l.b.arrange(needs, 0, ann)
-		if ok && len(needs) > 0 && !slices.ContainsFunc(whole.papers, func(w sent) bool { return slot(w.place) == slot(place) }) {
-			l.add(l.named("unknown", s, place)+"_beside_"+names(needs), append(whole.papers, one(unknown))...)
+		for round := range l.b.places(needs) {
+			whole, ok := l.b.arrange(needs, round, ann)
+			if ok && !slices.ContainsFunc(whole.papers, func(w sent) bool { return slot(w.place) == slot(place) }) {
+				l.add(l.named("unknown", s, place)+"_beside_"+names(needs), append(whole.papers, one(unknown))...)
+				break
+			}
+		}
+	}
+	// Where a session and a token came, the token counts, whoever it speaks of
+	// and whatever it lacks.
+	for _, p := range s.Places {
+		if what == aToken && sortIn(s, p) == aSession {
+			session := sent{p, l.b.paper(aSession, valid, scopes, l.b.ring.people.bob, s.Name)}
+			l.add(l.named("token_and_session", s, place), one(valid), session)
+			l.add(l.named("lesser_token_and_session", s, place), sent{place, l.b.paper(aToken, valid, nil, ann, s.Name)}, session)
 		}
 	}
 }
@@ -144,22 +164,27 @@ func (l *list) alternative(needs []Need) {
 		l.unmeetable(needs)
 		return
 	}
-	l.add("complete_"+name, whole.papers...)
+	l.complete(name, whole.papers)
 	for round := 1; round < l.b.places(needs); round++ {
 		if other, ok := l.b.arrange(needs, round, ann); ok {
-			l.add("complete_"+name+"_other_place", other.papers...)
+			l.complete(name+"_other_place", other.papers)
 			l.origin(name, other.papers)
 		}
 	}
 	l.origin(name, whole.papers)
 	for n := range needs {
 		at := whole.of[n]
-		meant := whole.papers[at].paper
+		meant, makers := whole.papers[at].paper, whole.makers[at]
 		for _, scope := range needs[n].Scopes {
 			short := slices.Clone(whole.papers)
 			lesser := slices.DeleteFunc(slices.Clone(meant.scopes), func(s string) bool { return s == scope })
-			short[at].paper = l.b.paper(valid, lesser, ann, meant.serves[0])
+			short[at].paper = l.b.paper(meant.sort, valid, lesser, ann, makers...)
 			l.add(name+"_without_"+scope, short...)
+		}
+		if meant.sort == aToken && whole.first(n) {
+			robots := slices.Clone(whole.papers)
+			robots[at].paper = l.b.paper(aToken, ofClient, meant.scopes, ann, makers...)
+			l.add(name+"_with_token_of_a_client", robots...)
 		}
 		if len(whole.papers) == 1 {
 			continue
@@ -169,10 +194,20 @@ func (l *list) alternative(needs []Need) {
 			l.add(name+"_without_"+needs[n].Scheme, slices.Delete(slices.Clone(whole.papers), at, at+1)...)
 		}
 		mixed := slices.Clone(whole.papers)
-		mixed[at].paper = l.b.paper(valid, meant.scopes, bob, meant.serves[0])
+		mixed[at].paper = l.b.paper(meant.sort, valid, meant.scopes, bob, makers...)
 		l.add(name+"_of_another_in_"+needs[n].Scheme, mixed...)
 	}
 	l.oneKeyForAll(needs, whole.papers)
+}
+
+// complete adds a request with all that an alternative needs. The name says so
+// only where that is enough: sessions of two providers are never there at once.
+func (l *list) complete(name string, papers []sent) {
+	word := "complete_"
+	if !judge(l.b.api.Schemes, l.op, papers, l.op.Method, "same-origin").in {
+		word = "never_enough_"
+	}
+	l.add(word+name, papers...)
 }
 
 // origin adds requests without a proof of origin, and from another site.
@@ -201,7 +236,7 @@ func (l *list) oneKeyForAll(needs []Need, whole []sent) {
 		return
 	}
 	slices.Sort(scopes)
-	key := l.b.paper(valid, slices.Compact(scopes), l.b.ring.people.ann, schemes...)
+	key := l.b.paper(aCredential, valid, slices.Compact(scopes), l.b.ring.people.ann, schemes...)
 	same := slices.Clone(whole)
 	for i := range same {
 		same[i].paper = key
@@ -214,7 +249,8 @@ func (l *list) oneKeyForAll(needs []Need, whole []sent) {
 func (l *list) unmeetable(needs []Need) {
 	var all []sent
 	for _, n := range needs {
-		s := sent{usable(l.b.scheme(n.Scheme))[0], l.b.paper(valid, n.Scopes, l.b.ring.people.ann, n.Scheme)}
+		place := l.b.scheme(n.Scheme).Places[0]
+		s := sent{place, l.b.paper(sortIn(l.b.scheme(n.Scheme), place), valid, n.Scopes, l.b.ring.people.ann, n.Scheme)}
 		l.add(n.Scheme+"_of_unmeetable_"+names(needs), s)
 		all = append(all, s)
 	}
@@ -230,15 +266,18 @@ func (l *list) elsewhere() {
 		schemes = l.b.api.Schemes
 	}
 	for _, s := range schemes {
-		p := l.b.paper(valid, l.scopesOf(s.Name), l.b.ring.people.ann, s.Name)
-		var papers []sent
-		for _, place := range l.places() {
-			if place.In != gate.InCertificate && len(claimants(named, place)) == 0 &&
-				!slices.ContainsFunc(papers, func(t sent) bool { return slot(t.place) == slot(place) }) {
-				papers = append(papers, sent{place, p})
+		sorts, good := sortsOf(s)
+		for i, what := range sorts {
+			p := l.b.paper(what, valid, l.scopesOf(s.Name), l.b.ring.people.ann, s.Name)
+			var papers []sent
+			for _, place := range l.places() {
+				if place.In != gate.InCertificate && len(claimants(named, place)) == 0 &&
+					!slices.ContainsFunc(papers, func(t sent) bool { return slot(t.place) == slot(place) }) {
+					papers = append(papers, sent{place, p})
+				}
 			}
+			l.add(l.named("elsewhere", s, good[i]), papers...)
 		}
-		l.add(l.named("elsewhere", s, gate.Place{}), papers...)
 	}
 }
 
@@ -335,7 +374,7 @@ func (b *bench) scheme(name string) Scheme {
 func (b *bench) places(needs []Need) int {
 	most := 0
 	for _, n := range needs {
-		most = max(most, len(usable(b.scheme(n.Scheme))))
+		most = max(most, len(b.scheme(n.Scheme).Places))
 	}
 	return most
 }
@@ -343,69 +382,91 @@ func (b *bench) places(needs []Need) int {
 // A hand is what meets an alternative.
 type hand struct {
 	papers []sent
-	of     []int // for each need the paper that is meant for it
+	makers [][]string // for each paper the schemes that it is for
+	of     []int      // for each need the paper that is meant for it
 }
 
-// arrange makes a paper with just the right scopes for each need and lays
-// them into places of their own, beginning with each scheme's place number
-// round; false where they cannot all be sent in one request. All needs for a
-// session are met by one.
+// first tells whether need n is the first that its paper is meant for.
+func (h hand) first(n int) bool { return slices.Index(h.of, h.of[n]) == n }
+
+// arrange makes papers with just the right scopes for each need and lays them
+// into places of their own, beginning with each scheme's place number round; false
+// where they cannot all be sent in one request, or there is nothing to send. One
+// token meets all needs for tokens of a place, and one session all that look into
+// the cookie.
 func (b *bench) arrange(needs []Need, round int, who user.Record) (hand, bool) {
-	var h hand
-	var slots []string
-	var lay func(n int) bool
-	lay = func(n int) bool {
+	var laid []gate.Place // for each need
+	var lay func() bool
+	lay = func() bool {
+		n := len(laid)
 		if n == len(needs) {
-			return true
+			return b.seen(needs, laid)
 		}
 		s := b.scheme(needs[n].Scheme)
-		same := slices.IndexFunc(needs[:n], func(before Need) bool { return isSession(s) && isSession(b.scheme(before.Scheme)) })
-		if same >= 0 {
-			h.of = append(h.of, h.of[same])
-			if lay(n + 1) {
-				return true
-			}
-			h.of = h.of[:n]
-			return false
-		}
-		scopes := needs[n].Scopes
-		maker := s.Name
-		if isSession(s) {
-			maker, scopes = b.oneSession(needs)
-		}
-		places := usable(s)
-		for i := range places {
-			place := places[(round+i)%len(places)]
-			if slices.Contains(slots, slot(place)) {
+		for i := range s.Places {
+			place := s.Places[(round+i)%len(s.Places)]
+			if !b.free(place, s, needs[:n], laid) {
 				continue
 			}
-			slots = append(slots, slot(place))
-			h.papers = append(h.papers, sent{place, b.paper(valid, scopes, who, maker)})
-			h.of = append(h.of, len(h.papers)-1)
-			if lay(n + 1) {
+			laid = append(laid, place)
+			if lay() {
 				return true
 			}
-			slots, h.papers, h.of = slots[:len(slots)-1], h.papers[:len(h.papers)-1], h.of[:n]
+			laid = laid[:n]
 		}
 		return false
 	}
-	ok := lay(0)
-	return h, ok
-}
-
-// oneSession says for which scheme a session is made that meets all needs for
-// one, if any does, and with which scopes.
-func (b *bench) oneSession(needs []Need) (maker string, scopes []string) {
-	for _, n := range needs {
-		if s := b.scheme(n.Scheme); isSession(s) {
-			scopes = append(scopes, n.Scopes...)
-			if maker == "" || isAny(b.scheme(maker)) {
-				maker = s.Name
+	if len(needs) == 0 || !lay() {
+		return hand{}, false
+	}
+	var h hand
+	var distinct []gate.Place
+	for _, place := range laid {
+		at := slices.Index(distinct, place)
+		if at < 0 {
+			at = len(distinct)
+			distinct = append(distinct, place)
+		}
+		h.of = append(h.of, at)
+	}
+	for at, place := range distinct {
+		var makers, scopes []string
+		for n := range needs {
+			if h.of[n] == at {
+				makers = append(makers, needs[n].Scheme)
+				scopes = append(scopes, needs[n].Scopes...)
 			}
 		}
+		slices.Sort(scopes)
+		h.makers = append(h.makers, makers)
+		h.papers = append(h.papers, sent{place, b.paper(sortIn(b.scheme(makers[0]), place), valid, slices.Compact(scopes), who, makers...)})
 	}
-	slices.Sort(scopes)
-	return maker, slices.Compact(scopes)
+	return h, true
+}
+
+// free tells whether a credential for s can lie in place, where those for needs
+// lie in laid: not in a slot that is taken, unless one credential is both.
+func (b *bench) free(place gate.Place, s Scheme, needs []Need, laid []gate.Place) bool {
+	for i, other := range laid {
+		what := sortIn(s, place)
+		same := other == place && what != aCredential && what == sortIn(b.scheme(needs[i].Scheme), other)
+		if slot(other) == slot(place) && !same {
+			return false
+		}
+	}
+	return true
+}
+
+// seen tells whether each of needs is looked for where its credential lies: a
+// token that is there for another counts before the session that is meant.
+func (b *bench) seen(needs []Need, laid []gate.Place) bool {
+	for n, place := range laid {
+		s := b.scheme(needs[n].Scheme)
+		if sortIn(s, place) == aSession && slices.ContainsFunc(laid, func(p gate.Place) bool { return p != place && slices.Contains(s.Places, p) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // names joins the schemes of an alternative: login+apiKey.

@@ -93,13 +93,7 @@ func (b *bench) put(r *http.Request, s sent) {
 		}
 		if s.place == gate.Authorization("dpop") && s.paper.bound != "" {
 			text = s.paper.bound
-			if !s.paper.unproven {
-				proof, err := b.ring.issuer.prove(r, text)
-				if err != nil {
-					b.errs = append(b.errs, err)
-				}
-				r.Header.Set("DPoP", proof)
-			}
+			b.prove(r, s.paper)
 		}
 		r.Header.Add("Authorization", strings.TrimPrefix(s.place.Name+" "+text, " "))
 	case gate.InCertificate:
@@ -112,6 +106,22 @@ func (b *bench) put(r *http.Request, s sent) {
 			PeerCertificates: []*x509.Certificate{c}, VerifiedChains: [][]*x509.Certificate{{c}},
 		}
 	}
+}
+
+// prove writes the proof of a token that is sent under DPoP.
+func (b *bench) prove(r *http.Request, p *paper) {
+	path := r.URL.EscapedPath()
+	switch p.proof {
+	case noProof:
+		return
+	case strangeProof:
+		path += "/other"
+	}
+	proof, err := b.ring.issuer.prove(r.Method, path, p.bound)
+	if err != nil {
+		b.errs = append(b.errs, err)
+	}
+	r.Header.Set("DPoP", proof)
 }
 
 // gateCodes are the codes that only refusals carry.
@@ -300,14 +310,18 @@ func (b *bench) wantChallenges(op Operation) []string {
 	var asked []gate.Place
 	for _, s := range schemesOf(b.api.Schemes, op) {
 		if b.fakes[s.Name] == nil {
-			place := usable(s)[0]
+			place := asksFor(s)
 			if slices.Contains(asked, place) {
 				continue
 			}
 			asked = append(asked, place)
 		}
+		word := challengeWord(s)
+		if word == "dpop" {
+			word = "bearer"
+		}
 		// Of several that take tokens it is known that they ask, not how often.
-		if word := challengeWord(s); word != "bearer" || !slices.Contains(words, word) {
+		if word != "bearer" || !slices.Contains(words, word) {
 			words = append(words, word)
 		}
 	}
@@ -315,9 +329,20 @@ func (b *bench) wantChallenges(op Operation) []string {
 	return words
 }
 
+// asksFor is the place that a scheme asks for a credential in. Who has no browser
+// learns where tokens are taken.
+func asksFor(s Scheme) gate.Place {
+	for _, place := range s.Places {
+		if sortIn(s, place) == aToken {
+			return place
+		}
+	}
+	return s.Places[0]
+}
+
 // challengeWord is the scheme word of a scheme's challenge.
 func challengeWord(s Scheme) string {
-	p := usable(s)[0]
+	p := asksFor(s)
 	switch {
 	case p.In == gate.InAuthorization && p.Name != "":
 		return p.Name

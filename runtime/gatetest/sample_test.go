@@ -220,7 +220,7 @@ func TestRunFailsForWeakHandlers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := &server{policies: policies()}
 			c.weaken(s)
-			failed := complaints(t, s.api(), ring)
+			failed := complaints(t, s.api(), ring, c.want)
 			if !slices.Contains(failed, c.want) {
 				t.Errorf("failing checks are %q, want %s among them", strings.Join(failed, " "), c.want)
 			}

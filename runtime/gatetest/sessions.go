@@ -26,17 +26,9 @@ type porter struct {
 	made     map[string]string
 }
 
-// isSession tells whether a session meets s. It lies in a cookie: what lies in
-// another place of such a scheme is no session and never good.
+// isSession tells whether a session meets s. It lies in a cookie; other places of
+// such a scheme are for access tokens.
 func isSession(s Scheme) bool { return s.Verifier == "session" }
-
-// usable returns the places in which a credential for s can be good; never none.
-func usable(s Scheme) []gate.Place {
-	if i := slices.IndexFunc(s.Places, func(p gate.Place) bool { return p.In == gate.InCookie }); isSession(s) && i >= 0 {
-		return s.Places[i : i+1]
-	}
-	return s.Places
-}
 
 // isAny tells whether s does not say where to sign in: a session of any
 // provider meets it. Each other scheme has in these tests a provider that is
@@ -82,8 +74,10 @@ func newPorter(stores store.Stores, schemes []Scheme) (*porter, error) {
 // cookieOf is the name of the cookie that the sessions of schemes lie in.
 func cookieOf(schemes []Scheme) string {
 	for _, s := range schemes {
-		if place := usable(s)[0]; place.In == gate.InCookie {
-			return place.Name
+		for _, place := range s.Places {
+			if isSession(s) && place.In == gate.InCookie {
+				return place.Name
+			}
 		}
 	}
 	return ""
@@ -95,6 +89,17 @@ func (p *porter) serves(scheme string) []string {
 		return p.any
 	}
 	return append([]string{scheme}, p.any...)
+}
+
+// maker returns that of schemes at whose provider one signs in to meet all of
+// them, if anywhere.
+func (p *porter) maker(schemes []string) string {
+	for _, s := range schemes {
+		if !slices.Contains(p.any, s) {
+			return s
+		}
+	}
+	return schemes[0]
 }
 
 // session returns the value of a cookie in the state that kind names, made now

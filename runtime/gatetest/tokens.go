@@ -12,11 +12,13 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,12 +47,20 @@ type mint struct {
 	client string
 
 	mu      sync.Mutex
-	answers map[string]map[string]any // what is said of opaque tokens
+	answers map[string]map[string]any // what is said of tokens; nil: nothing, not even that they are not known
 }
 
-// takesTokens tells whether access tokens, and nothing else, meet s.
+// robot is a program that has tokens for itself.
+const robot = "robot"
+
+// takesTokens tells whether access tokens meet s: alone, or beside sessions where
+// there is a place for them.
 func takesTokens(s Scheme) bool {
-	return s.Verifier == "token" || s.Verifier == "jwt" || s.Verifier == "introspection"
+	switch s.Verifier {
+	case "token", "jwt", "introspection":
+		return true
+	}
+	return isSession(s) && slices.ContainsFunc(s.Places, func(p gate.Place) bool { return p.In == gate.InAuthorization })
 }
 
 // newMint starts an issuer for those of schemes that take access tokens; nil
@@ -97,7 +107,11 @@ func (m *mint) open(dir string, stores store.Stores, schemes []Scheme) error {
 			m.opaque = append(m.opaque, s.Name)
 		}
 		cfg.Bindings[s.Name] = provider.Binding{Providers: []string{"mint"}, Audience: []string{"for " + s.Name}}
-		cfg.Schemes = append(cfg.Schemes, bearer.Scheme{Name: s.Name, Kind: bearer.Kind(s.Verifier), Places: s.Places})
+		kind := bearer.Kind(s.Verifier)
+		if isSession(s) {
+			kind = bearer.Any
+		}
+		cfg.Schemes = append(cfg.Schemes, bearer.Scheme{Name: s.Name, Kind: kind, Places: s.Places, Login: isSession(s)})
 	}
 	m.tokens, err = bearer.New(cfg)
 	return err
@@ -126,6 +140,10 @@ func (m *mint) serve(w http.ResponseWriter, r *http.Request) {
 			answer = said
 		}
 		m.mu.Unlock()
+		if answer == nil {
+			http.Error(w, "not now", http.StatusInternalServerError)
+			return
+		}
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
@@ -136,18 +154,21 @@ func (m *mint) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// token returns a token in the state that kind names, for a scheme.
-func (m *mint) token(kind, scheme string, scopes []string, who user.Record, bound bool) (string, error) {
+// token returns a token in the state that kind names, which is for all of
+// schemes. It is a JWT unless all of them ask about their tokens.
+func (m *mint) token(kind string, schemes, scopes []string, subject string, bound bool) (string, error) {
 	now := time.Now()
+	var audience []string
+	for _, s := range schemes {
+		audience = append(audience, "for "+s)
+	}
 	claims := map[string]any{
-		"iss": m.server.URL, "sub": who.Subject, "client_id": "phone", "aud": "for " + scheme, "jti": rand.Text(),
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+		"iss": m.server.URL, "sub": subject, "client_id": "phone", "aud": audience, "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "scope": strings.Join(scopes, " "),
 	}
-	text := ""
-	for _, s := range scopes {
-		text += s + " "
+	if kind == ofClient {
+		claims["client_id"] = subject
 	}
-	claims["scope"] = text
 	header := map[string]any{"alg": "EdDSA", "typ": "at+jwt", "kid": "mint"}
 	key := m.key
 	switch kind {
@@ -163,35 +184,44 @@ func (m *mint) token(kind, scheme string, scopes []string, who user.Record, boun
 	if bound {
 		claims["cnf"] = map[string]any{"jkt": thumbprint(m.holder)}
 	}
-	if slices.Contains(m.opaque, scheme) {
-		return m.ask(kind, claims), nil
+	asked := func(scheme string) bool { return slices.Contains(m.opaque, scheme) }
+	text := rand.Text()
+	if slices.ContainsFunc(schemes, func(s string) bool { return !asked(s) }) {
+		var err error
+		if text, err = sign(key, header, claims); err != nil {
+			return "", err
+		}
 	}
-	return sign(key, header, claims)
+	if slices.ContainsFunc(schemes, asked) {
+		m.answer(text, kind, claims)
+	}
+	return text, nil
 }
 
-// ask returns an opaque token, and has the issuer say of it what kind names.
-func (m *mint) ask(kind string, claims map[string]any) string {
-	text := rand.Text()
-	claims["token_type"] = "Bearer"
+// answer has the issuer say of a token what kind names.
+func (m *mint) answer(text, kind string, claims map[string]any) {
+	said := maps.Clone(claims)
+	said["active"], said["token_type"] = true, "Bearer"
 	if claims["cnf"] != nil {
-		claims["token_type"] = "DPoP"
+		said["token_type"] = "DPoP"
 	}
-	claims["active"] = kind != revoked && kind != unknown && kind != idToken
-	if claims["active"] == false {
-		claims = map[string]any{"active": false}
+	switch kind {
+	case revoked, unknown, idToken:
+		said = map[string]any{"active": false}
+	case broken:
+		said = nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.answers[text] = claims
-	return text
+	m.answers[text] = said
 }
 
-// prove returns a proof for a request that carries a bound token (RFC 9449,
-// section 4.2).
-func (m *mint) prove(r *http.Request, token string) (string, error) {
+// prove returns a proof for a request to path that carries a bound token (RFC
+// 9449, section 4.2).
+func (m *mint) prove(method, path, token string) (string, error) {
 	sum := sha256.Sum256([]byte(token))
 	return sign(m.holder, map[string]any{"alg": "EdDSA", "typ": "dpop+jwt", "jwk": publicJWK(m.holder)}, map[string]any{
-		"jti": rand.Text(), "htm": r.Method, "htu": resource + r.URL.EscapedPath(), "iat": time.Now().Unix(),
+		"jti": rand.Text(), "htm": method, "htu": resource + path, "iat": time.Now().Unix(),
 		"ath": base64.RawURLEncoding.EncodeToString(sum[:]),
 	})
 }
@@ -229,5 +259,11 @@ func (s usersMayFail) Ensure(ctx context.Context, issuer, subject string, p user
 	return s.Store.Ensure(ctx, issuer, subject, p)
 }
 
-// authenticator returns the real verifier of a scheme.
-func (m *mint) authenticator(s Scheme) gate.Authenticator { return m.tokens.Scheme(s.Name) }
+// authenticator returns the real verifier of a scheme; sessions is that of its
+// sessions, nil where none meet it.
+func (m *mint) authenticator(s Scheme, sessions gate.Authenticator) gate.Authenticator {
+	if sessions != nil {
+		return m.tokens.Beside(s.Name, sessions)
+	}
+	return m.tokens.Scheme(s.Name)
+}
