@@ -33,7 +33,7 @@ import (
 //	cfg.Providers = []provider.Config{idp.Config("main")}
 //
 // Below its issuer it answers /.well-known/openid-configuration, /authorize,
-// /token, /userinfo, /jwks and /logout, and for providers that speak plain
+// /token, /userinfo, /jwks, /introspect and /logout, and for providers that speak plain
 // OAuth 2.0 /user and /user/emails.
 type Provider struct {
 	Issuer       string // https://localhost: and a port
@@ -58,6 +58,7 @@ type Provider struct {
 	codes         map[string]*issued
 	access        map[string]*issued
 	refresh       map[string]*issued
+	granted       map[string]map[string]any // claims of tokens that AccessToken issued
 	requests      []ProviderRequest
 	refreshReuses int
 	lastIDToken   string
@@ -126,6 +127,7 @@ func NewProvider(t testing.TB, cfg ...ProviderConfig) *Provider {
 		foreign: make(map[string]signingKey),
 		access:  make(map[string]*issued),
 		refresh: make(map[string]*issued),
+		granted: make(map[string]map[string]any),
 	}
 	switch len(cfg) {
 	case 0:

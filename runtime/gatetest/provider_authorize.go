@@ -36,11 +36,13 @@ const codeFor = time.Minute
 // discovery answers the metadata.
 func (p *Provider) discovery(_ ProviderRequest, m *Mischief) reply {
 	metadata := map[string]any{
-		"issuer":                                         p.Issuer,
-		"authorization_endpoint":                         p.Issuer + "/authorize",
-		"token_endpoint":                                 p.Issuer + "/token",
-		"userinfo_endpoint":                              p.Issuer + "/userinfo",
-		"jwks_uri":                                       p.Issuer + "/jwks",
+		"issuer":                 p.Issuer,
+		"authorization_endpoint": p.Issuer + "/authorize",
+		"token_endpoint":         p.Issuer + "/token",
+		"userinfo_endpoint":      p.Issuer + "/userinfo",
+		"jwks_uri":               p.Issuer + "/jwks",
+		"introspection_endpoint": p.Issuer + "/introspect",
+		"introspection_endpoint_auth_methods_supported":  []string{p.cfg.ClientAuth},
 		"end_session_endpoint":                           p.Issuer + "/logout",
 		"scopes_supported":                               standardScopes,
 		"response_types_supported":                       []string{"code"},

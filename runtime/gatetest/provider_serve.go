@@ -140,6 +140,7 @@ func (p *Provider) answer(r ProviderRequest, m *Mischief) reply {
 		"/user":                             {[]string{"GET"}, p.oauthUser},
 		"/user/emails":                      {[]string{"GET"}, p.oauthEmails},
 		"/jwks":                             {[]string{"GET"}, p.keySet},
+		"/introspect":                       {[]string{"POST"}, p.introspect},
 		"/logout":                           {[]string{"GET", "POST"}, p.logout},
 	}
 	e, there := endpoints[r.Path]
