@@ -46,11 +46,6 @@ func (d *draft) checkClientCerts(publicHost string) {
 	for _, text := range c.Proxies {
 		d.checkProxy(text)
 	}
-	for id := range c.Scopes {
-		if id == "" {
-			d.wrong("client_certs.scopes", "has an empty name", "")
-		}
-	}
 }
 
 // checkProxy checks the range of a trusted proxy. One that is everything would
@@ -83,9 +78,6 @@ func (c ClientCerts) Prefixes() []netip.Prefix {
 func (d *draft) checkClients() {
 	taken := make(map[string]string)
 	for _, id := range slices.Sorted(maps.Keys(d.Clients)) {
-		if id == "" {
-			d.wrong("clients", "has an empty id", "")
-		}
 		for _, name := range d.Clients[id] {
 			if !d.isClientName(name) {
 				d.wrong("clients", fmt.Sprintf("%q is no name of a program", name), "write PROVIDER/CLIENT_ID with the name of a provider here, cn:NAME, dns:NAME, email:ADDRESS, or a URI such as spiffe://HOST/PATH")

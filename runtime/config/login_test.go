@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -247,5 +248,32 @@ func TestVariablesAreApart(t *testing.T) {
 	}
 	if f, _ := findFamily("providers"); f.entry("a-b").settings[0].variable() != "GATEWRIGHT_PROVIDERS_A_B_PRESET" {
 		t.Errorf("variable = %s", f.entry("a-b").settings[0].variable())
+	}
+}
+
+// TestClientCerts: what is left out follows from the authorities.
+func TestClientCerts(t *testing.T) {
+	dir := site(t)
+	content := good + `
+providers: {main: {issuer: "https://id.example"}}
+clients: {billing: [main/billing-app, "cn:billing", "dns:b.example", "email:a@b.example", "spiffe://b.example/x"]}
+client_certs: {ca: cert.pem, scopes: {billing: [a, b]}, proxies: [10.0.0.0/8, "2001:db8::/32"]}
+`
+	write(t, filepath.Join(dir, "server.yaml"), content)
+	c, err := Load([]string{"-config", filepath.Join(dir, "server.yaml")}, getenv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs := c.ClientCerts
+	if certs.Subject != "cn" || !slices.Equal(certs.Hosts, []string{"localhost"}) || certs.CA != filepath.Join(dir, "cert.pem") || !slices.Equal(certs.Scopes["billing"], []string{"a", "b"}) {
+		t.Errorf("ClientCerts = %+v", certs)
+	}
+	if p := certs.Prefixes(); len(p) != 2 || p[0].String() != "10.0.0.0/8" || len(c.Clients["billing"]) != 5 {
+		t.Errorf("Prefixes() = %v, Clients = %v", p, c.Clients)
+	}
+	write(t, filepath.Join(dir, "server.yaml"), good+"client_certs: {hosts: [API.Example, b.example]}\n")
+	c, err = Load([]string{"-config", filepath.Join(dir, "server.yaml")}, getenv())
+	if err != nil || !slices.Equal(c.ClientCerts.Hosts, []string{"api.example", "b.example"}) {
+		t.Errorf("hosts alone = %v, %v", c.ClientCerts.Hosts, err)
 	}
 }

@@ -135,12 +135,15 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check
 // warnOfHosts logs host names for which clients with certificates are awaited
 // and the server's own certificate does not stand.
 func warnOfHosts(logger *slog.Logger, c *tls.Config, hosts []string) {
+	if c.GetCertificate == nil {
+		return // made for all of them
+	}
 	for _, host := range hosts {
-		for _, cert := range c.Certificates {
-			if cert.Leaf != nil && cert.Leaf.VerifyHostname(host) != nil {
-				logger.Warn("the server's certificate does not stand for a host of client_certs.hosts", slog.String("host", host))
-			}
+		cert, err := c.GetCertificate(&tls.ClientHelloInfo{ServerName: host})
+		if err == nil && cert.Leaf != nil && cert.Leaf.VerifyHostname(host) == nil {
+			continue
 		}
+		logger.Warn("the server's certificate does not stand for a host of client_certs.hosts", slog.String("host", host))
 	}
 }
 
