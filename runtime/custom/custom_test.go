@@ -85,6 +85,26 @@ func TestBasic(t *testing.T) {
 	}
 }
 
+// TestBasicSpelling: one pair has one spelling, also where a credential came over
+// no wire. The decoder passes over line ends.
+func TestBasicSpelling(t *testing.T) {
+	p := &passwords{}
+	a, err := custom.Basic(p, limit.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := encoded("ada:right:with colon")
+	for value, ok := range map[string]bool{right: true, right[:4] + "\n" + right[4:]: false, right + "\r\n": false} {
+		_, err := a.Verify(t.Context(), httptest.NewRequest("GET", "/", nil), gate.Credential{Place: gate.Authorization("basic"), Value: value})
+		if ok != (err == nil) || !ok && !errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("Verify(%q) = %v, want ok %v", value, err, ok)
+		}
+	}
+	if p.calls != 1 {
+		t.Errorf("the verifier was asked %d times, want once", p.calls)
+	}
+}
+
 // TestBasicLimits: who guesses is held back, and nobody else.
 func TestBasicLimits(t *testing.T) {
 	p := &passwords{}
