@@ -41,6 +41,7 @@ func TestDocuments(t *testing.T) {
 		{file: "discord.json", refuses: []string{`"OAuth2"`, "get_my_user"}},
 		{file: "readme-security-30.yaml", args: []string{"-undeclared", "public"}, refuses: []string{`"openIdConnect"`, `"bearer"`}},
 		{file: "readme-security-multiple-30.yaml", args: []string{"-undeclared", "public"}, refuses: []string{`"oauth2"`, "/anything/and"}},
+		{file: "ogen-security.json", refuses: []string{`"custom"`, `"bearerToken"`, "intersectSecurity"}},
 		{file: "pinecone-db-data.yaml", secured: "/bulk/imports", header: "Api-Key"},
 		{file: "gen-schemes", refuses: []string{`"digest"`, `"login"`, `"opaque"`, "session", "machine"}},
 		{file: "gen-undeclared", args: []string{"-undeclared", "public"}, public: "/things"},
@@ -53,7 +54,7 @@ func TestDocuments(t *testing.T) {
 			}
 			p := initProject(t, doc, d.args...)
 			p.run(t, "go", "vet", "./...")
-			p.run(t, "go", "test", "./...")
+			p.test(t)
 			if d.refuses != nil {
 				p.refuses(t, d.refuses)
 				return
@@ -81,6 +82,25 @@ func TestDocuments(t *testing.T) {
 				ask("the key, revoked", key, 401, "credential_invalid")
 			}
 		})
+	}
+}
+
+// test runs the generated tests: every alternative that a request can meet has to
+// be among them and to let in.
+func (p *project) test(t *testing.T) {
+	t.Helper()
+	out := p.run(t, "go", "test", "-v", "./...")
+	let := regexp.MustCompile(`(?m)^ +--- PASS: TestSecurity/.*/complete_`).FindAllString(out, -1)
+	text, err := os.ReadFile(filepath.Join(p.dir, "internal", "api", "security.gen.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := strings.Count(string(text), "gate.Require(")
+	unmet := regexp.MustCompile(`(?m)^ +--- PASS: TestSecurity/.*/unmeetable_`).FindAllString(out, -1)
+	all := strings.Count(out, "--- PASS: TestSecurity/")
+	t.Logf("%d subtests, %d of them let in by one of %d alternatives, %d of which nobody can meet", all, len(let), ways, len(unmet))
+	if len(let) < ways-len(unmet) {
+		t.Errorf("%d alternatives were seen to let in, want at least %d", len(let), ways-len(unmet))
 	}
 }
 
