@@ -68,7 +68,7 @@ func TestArrows(t *testing.T) {
 		module + "/runtime/config":         {"runtime/serve", "cmd/gatewright", "examples/blog", "examples/blog/internal/api", "examples/partners", "examples/partners/internal/api"},
 		"github.com/go-jose":               {"runtime/jwks", "runtime/gatetest", "internal/devidp"},
 		"github.com/coreos/go-oidc":        {"runtime/idtoken", "runtime/login"},
-		"golang.org/x/oauth2":              {"runtime/login"},
+		"golang.org/x/oauth2":              {"runtime/login", "examples/blog/clients/publish"},
 		module + "/generator/emit":         {"generator", "cmd/gatewright"},
 		module + "/generator/types":        {"generator"},
 		module + "/generator/bundle":       {"generator"},
