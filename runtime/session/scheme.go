@@ -14,8 +14,9 @@ import (
 // Scheme returns the authenticator of the document's scheme with that name.
 // Sessions count from logins at one of providers; nil: at any. places are the
 // session cookie and, for schemes that take tokens too, Authorization under
-// Bearer, which refuses every token while no audience can be configured. For
-// other places it is one that refuses everybody and says why.
+// Bearer and DPoP, where every token is refused: package bearer stands before
+// this authenticator where tokens are taken. For other places it is one that
+// refuses everybody and says why.
 //
 // An ended or unknown session is gate.ErrAbsent, and its cookie is cleared,
 // unless a login has just put another in its place; one of another provider is
