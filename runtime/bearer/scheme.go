@@ -155,12 +155,23 @@ func (b both) Find(r *http.Request) (gate.Credential, bool, error) {
 
 // Verify implements gate.Authenticator.
 func (b both) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
-	if c.Place.In == gate.InAuthorization {
-		return b.tokens.Verify(ctx, r, c)
+	if c.Place.In != gate.InAuthorization {
+		return b.sessions.Verify(ctx, r, c)
 	}
-	return b.sessions.Verify(ctx, r, c)
+	who, err := b.tokens.Verify(ctx, r, c)
+	if more, ok := errors.AsType[*gate.InvalidError](err); ok && more.Challenge != "" {
+		with := *more
+		with.Challenge += "\n" + b.sessions.Challenge(nil)
+		return who, &with
+	}
+	return who, err
 }
 
 // Challenge implements gate.Authenticator: whoever has no browser learns where
-// tokens come from.
-func (b both) Challenge(cause error) string { return b.tokens.Challenge(cause) }
+// tokens come from, and for who has one a session is asked for.
+func (b both) Challenge(cause error) string {
+	if cause != nil && !errors.Is(cause, gate.ErrInvalid) {
+		return b.tokens.Challenge(cause) // sessions have nothing to say of it
+	}
+	return b.tokens.Challenge(cause) + "\n" + b.sessions.Challenge(cause)
+}

@@ -386,6 +386,9 @@ func TestBeside(t *testing.T) {
 		if got := auth.Challenge(nil); !strings.HasPrefix(got, c.challenged) {
 			t.Errorf("%s: Challenge() = %s, want %s", name, got, c.challenged)
 		}
+		if got := auth.Challenge(gate.ErrInvalid); c.challenged != "" && !strings.HasSuffix(got, "Cookie") {
+			t.Errorf("%s: Challenge() = %s, want that a session is asked for too: pages are sent to the login by it", name, got)
+		}
 		r := httptest.NewRequest("GET", publicURL+"/", nil)
 		if c.token {
 			r.Header.Set("Authorization", "Bearer "+s.token(nil))

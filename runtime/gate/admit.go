@@ -249,8 +249,10 @@ func challenge(h http.Header, d Decision, checks []check) {
 		case i >= 0 && token:
 			line = c.challenge(&InsufficientScope{Scopes: d.Lacking[i].Scopes, Place: c.Place})
 		}
-		if line != "" && !slices.Contains(h["Www-Authenticate"], line) {
-			h["Www-Authenticate"] = append(h["Www-Authenticate"], line)
+		for one := range strings.SplitSeq(line, "\n") {
+			if one != "" && !slices.Contains(h["Www-Authenticate"], one) {
+				h["Www-Authenticate"] = append(h["Www-Authenticate"], one)
+			}
 		}
 	}
 }

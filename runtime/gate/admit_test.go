@@ -380,3 +380,20 @@ func TestAdmitLogs(t *testing.T) {
 		})
 	}
 }
+
+// twofold asks for two kinds of credential.
+type twofold struct{ tester }
+
+func (*twofold) Challenge(error) string { return "Bearer realm=\"api\"\nCookie\n" }
+
+// Several challenges of one scheme are lines of their own, each once.
+func TestAdmitSeveralChallenges(t *testing.T) {
+	op := &gate.Operation{ID: "op", Policy: gate.Require(need("session")).Or(gate.Require(need("key")))}
+	g, _ := guard(t, op, map[string]gate.Authenticator{
+		"session": &twofold{tester{places: testPlaces["session"]}}, "key": &twofold{tester{places: testPlaces["key"]}},
+	})
+	w, _, _, _ := admit(t, g, op, request(t, ""))
+	if got, want := w.Header()["Www-Authenticate"], []string{`Bearer realm="api"`, "Cookie"}; !slices.Equal(got, want) {
+		t.Errorf("WWW-Authenticate = %q, want %q", got, want)
+	}
+}

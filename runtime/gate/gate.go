@@ -70,7 +70,8 @@ type Authenticator interface {
 	// an Identity of nobody. The errors may be wrapped; their text is logged
 	// and must not hold the credential. The request has no body here either.
 	Verify(ctx context.Context, r *http.Request, c Credential) (Identity, error)
-	// Challenge returns the scheme's value for WWW-Authenticate. cause is
+	// Challenge returns the scheme's value for WWW-Authenticate, or several,
+	// parted by line ends, where it takes several kinds of credential. cause is
 	// nil where nothing was presented, ErrInvalid, an *InsufficientScope, or,
 	// for access tokens in Authorization, ErrDuplicate.
 	Challenge(cause error) string
@@ -94,7 +95,7 @@ var (
 // An InvalidError is ErrInvalid with more for the client to go on with: another
 // challenge than its scheme's usual one, and header lines such as a nonce.
 type InvalidError struct {
-	Challenge string      // for WWW-Authenticate; "": as Authenticator.Challenge has it
+	Challenge string      // for WWW-Authenticate, as Authenticator.Challenge returns it; "": that
 	Header    http.Header // more lines for the answer
 	Cause     error       // for the log
 }

@@ -309,6 +309,11 @@ func (b *bench) wantChallenges(op Operation) []string {
 	var words []string
 	var asked []gate.Place
 	for _, s := range schemesOf(b.api.Schemes, op) {
+		if cookie := (gate.Place{In: gate.InCookie, Name: cookieOf([]Scheme{s})}); isSession(s) && asksFor(s) != cookie && !slices.Contains(asked, cookie) {
+			// A login takes tokens too, and asks for both.
+			asked = append(asked, cookie)
+			words = append(words, "cookie")
+		}
 		if b.fakes[s.Name] == nil {
 			place := asksFor(s)
 			if slices.Contains(asked, place) {
@@ -329,8 +334,8 @@ func (b *bench) wantChallenges(op Operation) []string {
 	return words
 }
 
-// asksFor is the place that a scheme asks for a credential in. Who has no browser
-// learns where tokens are taken.
+// asksFor is the first place that a scheme asks for a credential in: for who has
+// no browser, where tokens are taken.
 func asksFor(s Scheme) gate.Place {
 	for _, place := range s.Places {
 		if sortIn(s, place) == aToken {
