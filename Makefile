@@ -2,7 +2,8 @@
 # make check   what CI adds: drift, vet, staticcheck, govulncheck, the race detector
 # make fuzz    every fuzz target for FUZZTIME (10 minutes each)
 # make mutate  mutates the checks of tokens and keys, and counts what tests miss
-# make long    three replicas with 100 revocations, and 200 kills while keys are made
+# make long    three replicas with 100 revocations, 200 kills while keys are made, and a
+#              minute of tokens while their issuer's keys rotate
 # make timing  how long keys of each kind take to be refused, 20,000 times each
 
 GO         ?= go
@@ -91,6 +92,7 @@ mutate:
 long: tools
 	REPLICAS_LONG=1 $(GO) test -count=1 -v -timeout 30m -run '^TestReplicas$$' ./examples/blog/replicas
 	LONG=1 $(GO) test -count=1 -v -timeout 30m -run '^TestKilled$$' ./examples/blog
+	LONG=1 $(GO) test -count=1 -v -timeout 10m -run '^TestRotation$$' ./runtime/bearer
 
 # How long keys of each kind take to be refused, on a machine with nothing else
 # to do: medians, quartiles, and the differences with what chance makes of them.
