@@ -33,19 +33,28 @@ func (s *storage) SetUserinfoFromToken(_ context.Context, info *oidc.UserInfo, i
 	if err != nil {
 		return err
 	}
-	return s.claims(info, t.grant.subject, t.scopes)
+	if t.grant == nil {
+		return oidc.ErrAccessDenied().WithDescription("nobody signed in for this access token")
+	}
+	return s.claims(info, t.subject, t.scopes)
 }
 
 // SetIntrospectionFromToken answers at the introspection endpoint.
-func (s *storage) SetIntrospectionFromToken(_ context.Context, info *oidc.IntrospectionResponse, id, _, _ string) error {
+func (s *storage) SetIntrospectionFromToken(ctx context.Context, info *oidc.IntrospectionResponse, id, _, _ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, err := s.live(id)
 	if err != nil {
 		return err
 	}
-	info.Subject, info.ClientID, info.Scope = t.grant.subject, t.grant.clientID, t.scopes
-	info.Expiration = oidc.FromTime(t.expires)
+	info.Subject, info.ClientID, info.Scope = t.subject, t.client, t.scopes
+	info.IssuedAt, info.Expiration = oidc.FromTime(t.issued), oidc.FromTime(t.expires)
+	info.TokenType, info.JWTID = oidc.BearerToken, id
+	info.Issuer = op.IssuerFromContext(ctx)
+	if s.cfg.Audience != "" {
+		info.Audience = oidc.Audience{s.cfg.Audience}
+	}
+	info.Claims = map[string]any{"scopes": append([]string{}, t.may...)}
 	return nil
 }
 
@@ -53,7 +62,7 @@ func (s *storage) SetIntrospectionFromToken(_ context.Context, info *oidc.Intros
 func (s *storage) live(id string) (token, error) {
 	s.sweep(s.cfg.Now())
 	t, ok := s.access[id]
-	if !ok {
+	if !ok || t.grant == nil && !s.knows(t) {
 		return token{}, oidc.ErrInvalidRequest().WithDescription("the access token is unknown or over")
 	}
 	return t, nil

@@ -17,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -51,11 +50,13 @@ type Config struct {
 	// browser sent, exact to the letter.
 	RedirectURIs   []string
 	PostLogoutURIs []string
-	// Programs get access tokens for themselves, as JWTs for Audience, with the
-	// one secret of all of them.
+	// Programs get access tokens for themselves, with the one secret of all of
+	// them.
 	Programs      []Program
 	ProgramSecret secret.Value
-	Audience      string
+	// Audience is the server that access tokens are for, those of logins too:
+	// they are JWTs then (RFC 9068). Empty: they are opaque, and programs get none.
+	Audience string
 	// BackChannelURI is told when a session ends here (OpenID Connect
 	// Back-Channel Logout). Empty: nobody is.
 	BackChannelURI string
@@ -75,7 +76,6 @@ type Provider struct {
 	store    *storage
 	handler  http.Handler
 	calls    sync.WaitGroup // to the back channel
-	programs atomic.Pointer[[]Program]
 }
 
 // New listens on cfg.Listen and makes a provider with a signing key of its
@@ -106,7 +106,6 @@ func New(cfg Config) (*Provider, error) {
 		issuer:   "https://localhost:" + strconv.Itoa(listener.Addr().(*net.TCPAddr).Port),
 		listener: listener,
 	}
-	p.programs.Store(&cfg.Programs)
 	if p.store, err = newStorage(cfg, p.ended); err == nil {
 		err = p.mount()
 	}
@@ -145,7 +144,7 @@ func check(cfg Config) error {
 			wrong("%q is not an https URI", uri)
 		}
 	}
-	return errors.Join(append(errs, checkUsers(cfg.Users))...)
+	return errors.Join(append(errs, checkUsers(cfg.Users), checkPrograms(cfg.Programs, cfg.ClientID))...)
 }
 
 func checkUsers(users []User) error {
@@ -162,6 +161,20 @@ func checkUsers(users []User) error {
 			errs = append(errs, fmt.Errorf("devidp: there are two users %q", u.Name))
 		}
 		seen[u.Name] = true
+	}
+	return errors.Join(errs...)
+}
+
+// checkPrograms tells which programs could not be told from one another or from
+// the application, which people sign in to.
+func checkPrograms(programs []Program, application string) error {
+	var errs []error
+	seen := map[string]bool{application: true}
+	for _, p := range programs {
+		if p.ID == "" || seen[p.ID] {
+			errs = append(errs, fmt.Errorf("devidp: a program's id is missing or taken: %q", p.ID))
+		}
+		seen[p.ID] = true
 	}
 	return errors.Join(errs...)
 }
@@ -198,12 +211,13 @@ func (p *Provider) SetUsers(users []User) error {
 }
 
 // SetKnown changes who can be picked, as SetUsers does, and which programs there
-// are.
+// are. Introspection knows nothing of the tokens of programs that are gone.
 func (p *Provider) SetKnown(users []User, programs []Program) error {
-	if err := p.SetUsers(users); err != nil {
+	if err := errors.Join(checkUsers(users), checkPrograms(programs, p.cfg.ClientID)); err != nil {
 		return err
 	}
-	p.programs.Store(&programs)
+	p.store.setUsers(users)
+	p.store.setPrograms(programs)
 	return nil
 }
 
@@ -250,12 +264,13 @@ func (p *Provider) mount() error {
 		BackChannelLogoutSessionSupported: p.cfg.BackChannelURI != "",
 		SupportedClaims:                   []string{"sub", "aud", "exp", "iat", "iss", "auth_time", "nonce", "at_hash", "sid", "name", "preferred_username", "email", "scopes"},
 	}
-	_, _ = rand.Read(config.CryptoKey[:]) // never fails: crypto/rand ends the program instead
-	protocol, err := op.NewProvider(config, p.store, op.StaticIssuer(p.issuer), op.WithCORSOptions(nil))
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the program instead
+	crypto := sealer{Crypto: op.NewAES256GCMCrypto(key, ""), p: p}
+	protocol, err := op.NewProvider(config, p.store, op.StaticIssuer(p.issuer), op.WithCORSOptions(nil), op.WithCrypto(crypto))
 	if err != nil {
 		return err
 	}
-	minted := &mint{p: p, minted: make(map[string]map[string]any)}
-	p.handler = http.MaxBytesHandler(minted.handler(p.pages(protocol)), 64<<10)
+	p.handler = http.MaxBytesHandler(p.minting(p.pages(protocol), protocol), 64<<10)
 	return nil
 }

@@ -31,6 +31,7 @@ type storage struct {
 
 	mu       sync.Mutex
 	users    []User
+	programs []Program
 	requests map[string]*request // by id
 	codes    map[string]string   // code -> id of its request
 	grants   map[string]*grant   // by sid
@@ -40,8 +41,12 @@ type storage struct {
 
 // A token is an access or refresh token.
 type token struct {
-	grant   *grant
-	scopes  []string
+	grant   *grant // nil of an access token without a login
+	subject string // of access tokens, as are those up to expires
+	client  string
+	scopes  []string // also of refresh tokens
+	may     []string // what the subject may do, whatever was asked for
+	issued  time.Time
 	expires time.Time
 	used    bool // a refresh token that has been traded for another
 }
@@ -58,7 +63,7 @@ func newStorage(cfg Config, onEnded func(grant)) (*storage, error) {
 		return nil, err
 	}
 	return &storage{
-		cfg: cfg, key: signingKey{id: secret.ID(16), key: key}, onEnded: onEnded, users: slices.Clone(cfg.Users),
+		cfg: cfg, key: signingKey{id: secret.ID(16), key: key}, onEnded: onEnded, users: slices.Clone(cfg.Users), programs: slices.Clone(cfg.Programs),
 		requests: make(map[string]*request), codes: make(map[string]string), grants: make(map[string]*grant),
 		access: make(map[string]token), refresh: make(map[string]*token),
 	}, nil
@@ -68,6 +73,12 @@ func (s *storage) setUsers(users []User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users = slices.Clone(users)
+}
+
+func (s *storage) setPrograms(programs []Program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.programs = slices.Clone(programs)
 }
 
 func (s *storage) listUsers() []User {
@@ -100,7 +111,7 @@ func (s *storage) sweep(now time.Time) {
 		}
 	}
 	for id, t := range s.access {
-		if t.grant.ended || now.After(t.expires) {
+		if t.grant != nil && t.grant.ended || now.After(t.expires) {
 			delete(s.access, id)
 		}
 	}
@@ -260,12 +271,15 @@ func (s *storage) newAccess(req op.TokenRequest) (string, time.Time, error) {
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	if _, known := s.user(g.subject); !known || g.ended {
+	u, known := s.user(g.subject)
+	if !known || g.ended {
 		return "", time.Time{}, oidc.ErrInvalidGrant().WithDescription("the session has ended")
 	}
-	id, expires := secret.ID(24), s.cfg.Now().Add(tokenLife)
-	s.access[id] = token{grant: g, scopes: req.GetScopes(), expires: expires}
-	return id, expires, nil
+	now := s.cfg.Now()
+	t := token{grant: g, subject: g.subject, client: g.clientID, scopes: req.GetScopes(), may: u.Scopes, issued: now, expires: now.Add(tokenLife)}
+	id := secret.ID(24)
+	s.access[id] = t
+	return id, t.expires, nil
 }
 
 // CreateAccessAndRefreshTokens makes both. The refresh token that was used, if
