@@ -177,15 +177,21 @@ func schemesOf(ops []model.Operation) []string {
 }
 
 func schemeText(s *model.Scheme) string {
-	var where []string
+	var where, tokens []string
 	for _, p := range s.Places {
+		text := strings.TrimSpace(p.In + " " + p.Name)
 		if s.Verifier == model.VerifySession && p.In != "cookie" {
-			continue // nothing that lies there is taken yet
+			tokens = append(tokens, text)
+			continue
 		}
-		where = append(where, strings.TrimSpace(p.In+" "+p.Name))
+		where = append(where, text)
 	}
 	if s.Verifier == model.VerifySession {
-		return s.Type + ", met by signing in at " + model.AuthPrefix + "/login, which leaves a session in " + strings.Join(where, " or ")
+		text := s.Type + ", met by signing in at " + model.AuthPrefix + "/login, which leaves a session in " + strings.Join(where, " or ")
+		if len(tokens) > 0 {
+			text += ", and once its audience is configured by an access token in " + strings.Join(tokens, " or ")
+		}
+		return text
 	}
 	return s.Type + ", checked as " + string(s.Verifier) + ", in " + strings.Join(where, " or ")
 }

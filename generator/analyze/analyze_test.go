@@ -372,3 +372,17 @@ func contentsOf(op model.Operation) []model.Content {
 	}
 	return out
 }
+
+// Where no access tokens are taken the server has no metadata of its own.
+func TestMetadataPathIsFree(t *testing.T) {
+	for _, scheme := range []string{
+		"{type: apiKey, in: header, name: X-Key}",
+		"{type: apiKey, in: cookie, name: __Host-session}",
+		"{type: http, scheme: bearer, x-gatewright: {kind: apikey}}",
+	} {
+		api, found := analyse(t, head+"security: []\npaths: {"+model.MetadataPath+": {get: {responses: {'204': {description: done}}}}}\ncomponents: {securitySchemes: {a: "+scheme+"}}\n", Config{})
+		if len(api.Operations) != 1 {
+			t.Errorf("%s: %d operations, want 1: %v", scheme, len(api.Operations), found)
+		}
+	}
+}

@@ -140,10 +140,10 @@ var claimed = []string{
 // reserved notes a path that belongs to the server itself.
 func (a *analyzer) reserved(path string, pos model.Position) {
 	switch {
-	case path == model.MetadataPath, strings.HasPrefix(path, model.MetadataPath+"/"):
+	case len(a.api.TokenSchemes()) > 0 && isMetadata(path):
 		a.add(model.Diagnostic{Rule: ruleClaimed, Pos: pos,
-			Message: "the server itself answers " + path,
-			Help:    "take the path out of the document: it is made from the document's security (RFC 9728)"})
+			Message: fmt.Sprintf("path %s is taken by the server's own %s", load.Quote(path), model.MetadataPath),
+			Help:    "take the path out of the document, or move it: what the server says there is made of the document's security (RFC 9728)"})
 		return
 	case path == "/docs", path == "/openapi.json":
 		a.add(model.Diagnostic{Rule: ruleShadowed, Severity: model.Warning, Pos: pos,
@@ -163,6 +163,14 @@ func (a *analyzer) reserved(path string, pos model.Position) {
 			return
 		}
 	}
+}
+
+// isMetadata tells whether some path that a template matches is that of the
+// metadata, or lies below it. One that begins with a variable is for other paths.
+func isMetadata(template string) bool {
+	own := strings.Split(model.MetadataPath, "/")
+	segments := strings.Split(template, "/")
+	return len(segments) >= len(own) && segments[1] == own[1] && overlap(segments[:len(own)], own)
 }
 
 // overlap tells whether some path matches both templates.

@@ -259,23 +259,26 @@ func schemeWords(s *model.Scheme) string {
 		model.VerifyCustom:      "the application's own credential",
 		model.VerifyUndecided:   "a bearer token whose kind nobody has said yet",
 	}[s.Verifier]
-	var where []string
+	var where, tokens []string
 	for _, pl := range s.Places {
+		text := pl.In + " " + oneLine(pl.Name)
+		switch {
+		case pl.In == "authorization" && pl.Name == "":
+			text = "header Authorization"
+		case pl.In == "authorization":
+			text = "Authorization: " + oneLine(pl.Name)
+		case pl.In == "certificate":
+			text = "the TLS connection"
+		}
 		if s.Verifier == model.VerifySession && pl.In != "cookie" {
-			continue // tokens are taken there, once there is an audience
+			tokens = append(tokens, text)
+			continue
 		}
-		switch pl.In {
-		case "authorization":
-			if pl.Name == "" {
-				where = append(where, "header Authorization")
-			} else {
-				where = append(where, "Authorization: "+oneLine(pl.Name))
-			}
-		case "certificate":
-			where = append(where, "the TLS connection")
-		default:
-			where = append(where, pl.In+" "+oneLine(pl.Name))
-		}
+		where = append(where, text)
 	}
-	return what + " in " + strings.Join(where, " or ")
+	words := what + " in " + strings.Join(where, " or ")
+	if len(tokens) > 0 {
+		words += ", and once its audience is configured an access token in " + strings.Join(tokens, " or ")
+	}
+	return words
 }

@@ -133,8 +133,9 @@ var tokenSchemes = []bearer.Scheme{
 // Schemes are what verifies the credentials of each security scheme. None may be nil: a scheme without a
 // verifier is gate.Refuse, which lets nobody in.
 type Schemes struct {
-	// Login verifies login: a session from a login (/auth/login) in cookie __Host-Http-session. A
-	// person who has signed in. Which provider that is at stands in server.yaml.
+	// Login verifies login: a session from a login (/auth/login) in cookie __Host-Http-session, and
+	// once its audience is configured an access token in Authorization: bearer or Authorization: dpop.
+	// A person who has signed in. Which provider that is at stands in server.yaml.
 	Login gate.Authenticator
 	// APIKey verifies apiKey: an API key of this server in Authorization: apikey. An API key:
 	// `Authorization: apikey KEY`.
