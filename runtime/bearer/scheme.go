@@ -96,10 +96,11 @@ func (s *scheme) Verify(ctx context.Context, r *http.Request, c gate.Credential)
 	if err == nil {
 		err = s.checkBinding(ctx, r, c, v)
 	}
-	if err != nil {
-		return gate.Identity{}, s.told(c.Place, err)
+	var who gate.Identity
+	if err == nil {
+		who, err = s.tokens.identify(ctx, v)
 	}
-	return s.tokens.identify(ctx, v)
+	return who, s.told(c.Place, err)
 }
 
 // told has an error of a token under DPoP say so to the client, which has to
