@@ -25,6 +25,7 @@ var schemes = []Scheme{
 	{Name: "token", Verifier: "token", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
 	{Name: "jwt", Verifier: "jwt", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
 	{Name: "opaque", Verifier: "introspection", Places: []gate.Place{gate.Authorization("bearer"), gate.Authorization("dpop")}},
+	{Name: "bound", Verifier: "jwt", Places: []gate.Place{gate.Authorization("dpop")}},
 	{Name: "cert", Verifier: "certificate", Places: []gate.Place{{In: gate.InCertificate}}},
 	{Name: "digest", Verifier: "custom", Places: []gate.Place{gate.Authorization("digest")}},
 }
@@ -47,6 +48,7 @@ var operations = []Operation{
 	{ID: "twoIssuers", Method: "POST", Path: "/v1/issuers", HasBody: true, Alternatives: [][]Need{{{"jwt", []string{"a"}}}, {{"opaque", []string{"b", "c"}}}, {}}},
 	{ID: "tokenAndCert", Method: "POST", Path: "/v1/bound", HasBody: true, Alternatives: [][]Need{{{"jwt", []string{"a"}}, {"cert", []string{"role"}}}, {{"opaque", nil}, {"key", nil}}}},
 	{ID: "twoTokens", Method: "GET", Path: "/v1/tokens", Alternatives: [][]Need{{{"jwt", []string{"a"}}, {"opaque", []string{"b"}}}, {{"token", nil}, {"login", nil}, {"cookie", nil}}}},
+	{ID: "boundOnly", Method: "POST", Path: "/v1/bound-only", HasBody: true, Alternatives: [][]Need{{{"bound", []string{"x"}}}, {}}},
 	{ID: "raw", Method: "GET", Path: "/v1/raw", Alternatives: [][]Need{{{"anyWord", []string{"s"}}}, {{"token", nil}}}},
 }
 
@@ -71,6 +73,7 @@ func policies() map[string]gate.Policy {
 		"twoIssuers":   gate.Require(need("jwt", "a")).Or(gate.Require(need("opaque", "b", "c"))).Or(gate.Anonymous()),
 		"tokenAndCert": gate.Require(need("jwt", "a"), need("cert", "role")).Or(gate.Require(need("opaque"), need("key"))),
 		"twoTokens":    gate.Require(need("jwt", "a"), need("opaque", "b")).Or(gate.Require(need("token"), need("login"), need("cookie"))),
+		"boundOnly":    gate.Require(need("bound", "x")).Or(gate.Anonymous()),
 		"raw":          gate.Require(need("anyWord", "s")).Or(gate.Require(need("token"))),
 	}
 }
@@ -512,6 +515,17 @@ func TestRunFailsForWeakenedServers(t *testing.T) {
 				a["opaque"] = under{trusting{Authenticator: a["opaque"]}, gate.Authorization("dpop"), a["opaque"]}
 			}
 		}, "twoIssuers/without_proof_opaque_under_dpop"},
+		{"proofs are not of a request", func(s *server) {
+			s.auth = func(a map[string]gate.Authenticator) { a["bound"] = trusting{Authenticator: a["bound"]} }
+		}, "boundOnly/with_proof_of_another_request"},
+		{"what is wrong with a bound token is not told under its word", func(s *server) {
+			s.wrap = after(func(h http.Header, status int) int {
+				if all := h.Values("WWW-Authenticate"); len(all) > 0 && strings.HasPrefix(all[0], "DPoP") {
+					h.Set("WWW-Authenticate", "Bearer")
+				}
+				return status
+			})
+		}, "boundOnly/unknown"},
 		{"no token is taken under DPoP", func(s *server) {
 			s.declared = declared()
 			for i := range s.declared {

@@ -261,6 +261,10 @@ func (b *bench) checkRefused(p probe, w *httptest.ResponseRecorder, body *counte
 		if got, want := challenges(w.Header()), b.wantChallenges(p.op); !slices.Equal(got, want) {
 			wrong("challenges are %q, want %q", got, want)
 		}
+		under := func(line string) bool { return strings.HasPrefix(line, "DPoP ") }
+		if b.refusesBound(p) && !slices.ContainsFunc(w.Header().Values("WWW-Authenticate"), under) {
+			wrong("no challenge is under DPoP, as the token was that is refused")
+		}
 	}
 	if w.Code == 405 {
 		if got, want := w.Header().Get("Allow"), strings.Join(b.allow(p.op), ", "); got != want {
@@ -301,6 +305,16 @@ func challenges(h http.Header) []string {
 	}
 	slices.Sort(words)
 	return words
+}
+
+// refusesBound tells whether what is refused of p came under DPoP, for a scheme
+// that takes tokens there (RFC 9449, section 7.1). A certificate leaves nothing
+// under a word.
+func (b *bench) refusesBound(p probe) bool {
+	look := lookers(b.api.Schemes, p.op, p.papers)
+	return p.want == invalid && slices.ContainsFunc(p.papers, func(s sent) bool {
+		return s.place == gate.Authorization("dpop") && s.paper.cert == nil && slices.ContainsFunc(look(s), func(c Scheme) bool { return say(c, s) == bad && b.fakes[c.Name] == nil })
+	})
 }
 
 // wantChallenges returns one word for each scheme that op accepts, sorted. Two
