@@ -66,16 +66,20 @@ func tokenSchemes(api *model.API) (names []string) {
 	return names
 }
 
+// tokenScopes are all that the document asks of access tokens.
+func tokenScopes(api *model.API) (scopes []string) {
+	for _, s := range api.TokenSchemes() {
+		scopes = append(scopes, api.ScopesOf(s)...)
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}
+
 // devClients are the programs of the settings, or one that may do whatever the
 // document asks of tokens.
 func devClients(settings generator.Settings, api *model.API) []devidp.Program {
 	if settings.DevClients == nil {
-		var scopes []string
-		for _, s := range api.TokenSchemes() {
-			scopes = append(scopes, api.ScopesOf(s)...)
-		}
-		slices.Sort(scopes)
-		return []devidp.Program{{ID: "service", Scopes: slices.Compact(scopes)}}
+		return []devidp.Program{{ID: "service", Scopes: tokenScopes(api)}}
 	}
 	var programs []devidp.Program
 	for _, c := range settings.DevClients {
@@ -92,12 +96,9 @@ func (d *developer) signIn(ctx context.Context, settings generator.Settings, api
 	if len(names)+len(tokenSchemes(api)) == 0 {
 		return nil
 	}
-	for _, s := range api.TokenSchemes() {
-		scopes = append(scopes, api.ScopesOf(s)...)
-	}
+	scopes = append(scopes, tokenScopes(api)...)
 	slices.Sort(scopes)
-	scopes = slices.Compact(scopes)
-	users := devUsers(settings, scopes)
+	users := devUsers(settings, slices.Compact(scopes))
 	if d.provider != nil {
 		return d.provider.SetKnown(users, devClients(settings, api))
 	}

@@ -133,7 +133,60 @@ func TestDev(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^Sign in on https://localhost:\d+/auth/login`).MatchString(s.text()) {
 		t.Errorf("dev does not say where to sign in:\n%s", s.text())
 	}
+	s.publish(t, home, found[1])
 	s.stop(t)
+}
+
+var (
+	tokenInOutput = regexp.MustCompile(`TOKEN=\$\(gatewright token (.*)\)`)
+	keyInLine     = regexp.MustCompile(`-H 'Authorization: apikey [^']*'`)
+)
+
+// publish has services publish in the blog that dev serves: with the token that
+// dev tells how to get, in the line that it prints for a key, and with one that
+// the example's own programs find the way to.
+func (s *session) publish(t *testing.T, home, line string) {
+	t.Helper()
+	found := tokenInOutput.FindStringSubmatch(s.text())
+	if found == nil {
+		t.Fatalf("dev does not say how to get a token:\n%s", s.text())
+	}
+	token, errs, err := runToken(t, home, strings.Fields(found[1])...)
+	if err != nil {
+		t.Fatalf("gatewright token %s: %v %s", found[1], err, errs)
+	}
+	line = keyInLine.ReplaceAllLiteralString(line, "-H 'Authorization: Bearer "+token+"'")
+	if status, body := curl(t, line); status != "201" || !strings.Contains(body, `"author":"publisher"`) {
+		t.Errorf("%s = %s %s, want 201 and a post of publisher", line, status, body)
+	}
+	states, err := filepath.Glob(filepath.Join(home, ".cache", "gatewright", "dev", "*", "dev-*.program-secret"))
+	if err != nil || len(states) != 1 {
+		t.Fatalf("dev has the programs' secret in %v (%v)", states, err)
+	}
+	if info, err := os.Stat(states[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s is %v (%v), want -rw-------", states[0], info.Mode(), err)
+	}
+	text, err := os.ReadFile(states[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := s.text(); strings.Contains(all, strings.TrimSpace(string(text))) || strings.Contains(all, token) {
+		t.Error("dev prints a secret")
+	}
+	blog := filepath.Join(testenv.Root(), "examples", "blog", "clients")
+	program := filepath.Join(home, "publish")
+	if out, err := exec.Command("go", "build", "-o", program, filepath.Join(blog, "publish", "main.go")).CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	base := regexp.MustCompile(`https://localhost:\d+`).FindString(line)
+	for _, args := range [][]string{{program}, {testenv.Python(t), filepath.Join(blog, "publish.py")}} {
+		cmd := exec.Command(args[0], append(args[1:], "From a service", "text")...)
+		cmd.Env = append(testenv.Trusting(filepath.Join(home, ".config", "gatewright", "ca", "ca.pem")), "PATH="+os.Getenv("PATH"), "HOME="+home,
+			"BLOG_URL="+base, "BLOG_CLIENT_ID=publisher", "BLOG_CLIENT_SECRET_FILE="+states[0])
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "/posts/") {
+			t.Errorf("%s: %v\n%s", args[0], err, out)
+		}
+	}
 }
 
 func freePort(t *testing.T) string {

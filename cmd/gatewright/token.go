@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +19,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
+	"github.com/gatewright/gatewright/generator"
+	"github.com/gatewright/gatewright/generator/model"
 	"github.com/gatewright/gatewright/internal/devidp"
 	"github.com/gatewright/gatewright/runtime/secret"
 )
@@ -37,9 +42,10 @@ func tokenCommand() *cobra.Command {
 prints it, for trying out: TOKEN=$(gatewright token). It is good for an hour, and
 for that run alone.
 
-Without -user it is a program's, got by the client credentials grant: service,
-which may do whatever the document asks of tokens, or one of dev.clients in
-gatewright.yaml. With -user it speaks of somebody who could sign in there.`,
+Without -user it is a program's, got by the client credentials grant: one of
+dev.clients in gatewright.yaml, the first unless -client names another; where
+none are listed, of service, which may do whatever the document asks of tokens.
+With -user it speaks of somebody who could sign in there.`,
 		Args: between("a folder or a document at most", 0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := "."
@@ -52,15 +58,50 @@ gatewright.yaml. With -user it speaks of somebody who could sign in there.`,
 			if f.user != "" && cmd.Flags().Changed("client") {
 				return usage("-client and -user exclude each other: a token speaks of a program or of a person")
 			}
-			return f.run(cmd.Context(), path, cmd.OutOrStdout())
+			if err := f.run(cmd.Context(), path, cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if terminal(cmd.OutOrStdout()) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "for requests: curl -H \"Authorization: Bearer $(gatewright token …)\" …")
+			}
+			return nil
 		},
 	}
 	cmd.Flags().IntVar(&f.port, "port", devPort, "the port that dev serves on")
-	cmd.Flags().StringVar(&f.client, "client", "service", "the program that the token is for")
+	cmd.Flags().StringVar(&f.client, "client", "", "the program that the token is for")
 	cmd.Flags().StringVar(&f.user, "user", "", "the user that the token speaks of")
 	cmd.Flags().StringSliceVar(&f.scopes, "scope", nil, "scopes, all that there are unless named")
 	cmd.Flags().StringVar(&f.format, "format", "text", "text: the token alone; json: the provider's answer")
 	return cmd
+}
+
+// terminal tells whether somebody reads what is written to w.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// program chooses one of the programs of the project d.
+func (f *tokenFlags) program(d *developer) (id string, err error) {
+	var settings generator.Settings
+	if d.doc == "" {
+		if settings, _, err = settingsFile(filepath.Join(d.dir, generator.SettingsFile)); err != nil {
+			return "", err
+		}
+	}
+	var known []string
+	for _, p := range devClients(settings, &model.API{}) {
+		known = append(known, p.ID)
+	}
+	id = cmp.Or(f.client, known[0])
+	if !slices.Contains(known, id) {
+		return "", fmt.Errorf("there is no program %q but %s: dev.clients in %s lists them", id, strings.Join(known, ", "), generator.SettingsFile)
+	}
+	return id, nil
 }
 
 // run asks for a token and prints it.
@@ -69,12 +110,16 @@ func (f *tokenFlags) run(ctx context.Context, path string, out io.Writer) error 
 	if err := d.find(path, ""); err != nil {
 		return err
 	}
+	id, err := f.program(&d)
+	if err != nil {
+		return err
+	}
 	notRunning := fmt.Errorf("no gatewright dev with access tokens runs for %s on port %d: start gatewright dev %s (another port is told with -port)", path, f.port, path)
 	text, err := os.ReadFile(d.stateFile("provider-port"))
 	if err != nil {
 		return notRunning
 	}
-	id, secretFile := f.client, d.stateFile("program-secret")
+	secretFile := d.stateFile("program-secret")
 	form := url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Join(f.scopes, " ")}}
 	if f.user != "" {
 		id, secretFile = providerID, d.clientSecretFile()
@@ -94,9 +139,11 @@ func (f *tokenFlags) run(ctx context.Context, path string, out io.Writer) error 
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(password.Reveal()))
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: d.ca.Pool(), MinVersion: tls.VersionTLS12},
-	}}
+	client := &http.Client{
+		Timeout:       10 * time.Second,
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: d.ca.Pool(), MinVersion: tls.VersionTLS12}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	res, err := client.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return notRunning
@@ -105,11 +152,11 @@ func (f *tokenFlags) run(ctx context.Context, path string, out io.Writer) error 
 		return err
 	}
 	defer res.Body.Close()
-	return f.print(res, id, out)
+	return f.print(res, out)
 }
 
 // print prints what the provider answered.
-func (f *tokenFlags) print(res *http.Response, id string, out io.Writer) error {
+func (f *tokenFlags) print(res *http.Response, out io.Writer) error {
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil {
 		return err
@@ -123,8 +170,8 @@ func (f *tokenFlags) print(res *http.Response, id string, out io.Writer) error {
 		return fmt.Errorf("the provider answered with status %d and no JSON", res.StatusCode)
 	}
 	switch {
-	case answer.Error == "invalid_client" && f.user == "":
-		return fmt.Errorf("the development provider knows no program %q: it is one of dev.clients in gatewright.yaml, or service", id)
+	case answer.Error == "invalid_client":
+		return errors.New("what answers is another project's provider, or gatewright dev has not taken over " + generator.SettingsFile + " as it is now")
 	case answer.Error != "":
 		return fmt.Errorf("the development provider refuses: %s (%s)", answer.Description, answer.Error)
 	case answer.Token == "":

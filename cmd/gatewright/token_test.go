@@ -9,6 +9,19 @@ import (
 	"testing"
 )
 
+// runToken runs gatewright token in a folder of a person whose home that is.
+func runToken(t *testing.T, home string, args ...string) (out, errs string, err error) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"token"}, args...)...)
+	cmd.Dir = home
+	cmd.Env = append(os.Environ(), append(goEnv(t), "GWTEST_RUN=1", "HOME="+home,
+		"XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"))...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return strings.TrimSpace(stdout.String()), stderr.String(), err
+}
+
 // TestToken has dev serve a document that takes access tokens of every kind and
 // certificates, and calls it with what token and dev give for trying out.
 func TestToken(t *testing.T) {
@@ -36,14 +49,7 @@ components:
 	}
 	port := freePort(t)
 	token := func(args ...string) (string, string, error) {
-		cmd := exec.Command(os.Args[0], append(append([]string{"token", "-port", port}, args...), doc)...)
-		cmd.Dir = home
-		cmd.Env = append(os.Environ(), append(goEnv(t), "GWTEST_RUN=1", "HOME="+home,
-			"XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"))...)
-		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		err := cmd.Run()
-		return strings.TrimSpace(out.String()), errs.String(), err
+		return runToken(t, home, append(append([]string{"-port", port}, args...), doc)...)
 	}
 	if out, errs, err := token(); err == nil || out != "" || !strings.Contains(errs, "start gatewright dev") {
 		t.Errorf("token without dev = %q, %v: %s", out, err, errs)
