@@ -193,6 +193,11 @@ func TestFollowAfterSilence(t *testing.T) {
 	}
 }
 
+// A forgetter remembers people until it is told to forget.
+type forgetter struct{ forgot bool }
+
+func (f *forgetter) ForgetAll() { f.forgot = true }
+
 // TestFollowForgets: each kind of change has that forgotten which it may be of,
 // and nothing else.
 func TestFollowForgets(t *testing.T) {
@@ -200,17 +205,17 @@ func TestFollowForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const keyOne, keyTwo, sessionOne, sessionTwo = 1, 2, 4, 8
+	const keyOne, keyTwo, sessionOne, sessionTwo, people = 1, 2, 4, 8, 16
 	const keys, sessions = keyOne | keyTwo, sessionOne | sessionTwo
 	for name, c := range map[string]struct {
 		change    func(key string, id session.ID) store.Change
 		forgotten int
 	}{
-		"anything":       {func(string, session.ID) store.Change { return store.Change{} }, keys | sessions},
+		"anything":       {func(string, session.ID) store.Change { return store.Change{} }, keys | sessions | people},
 		"a key":          {func(key string, _ session.ID) store.Change { return store.Change{Kind: store.Key, ID: key} }, keyOne},
 		"keys":           {func(string, session.ID) store.Change { return store.Change{Kind: store.Key} }, keys},
-		"a user":         {func(string, session.ID) store.Change { return store.Change{Kind: store.User, ID: "usr_x"} }, keys | sessions},
-		"users":          {func(string, session.ID) store.Change { return store.Change{Kind: store.User} }, keys | sessions},
+		"a user":         {func(string, session.ID) store.Change { return store.Change{Kind: store.User, ID: "usr_x"} }, keys | sessions | people},
+		"users":          {func(string, session.ID) store.Change { return store.Change{Kind: store.User} }, keys | sessions | people},
 		"a session":      {func(_ string, id session.ID) store.Change { return store.Change{Kind: store.Session, ID: id.String()} }, sessionOne},
 		"sessions":       {func(string, session.ID) store.Change { return store.Change{Kind: store.Session} }, sessions},
 		"an odd session": {func(string, session.ID) store.Change { return store.Change{Kind: store.Session, ID: "x"} }, sessions},
@@ -223,7 +228,8 @@ func TestFollowForgets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tells := &odd{Stores: opened(t, store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "server.db")}), tells: make(chan store.Change)}
 			r := newReplica(t, tells, session.Server, ring)
-			stop := store.Follow(tells, r.keys, r.sessions)
+			var other, another forgetter
+			stop := store.Follow(tells, r.keys, r.sessions, &other, &another)
 			defer stop()
 			var made []secret.Value
 			var ids []string
@@ -259,8 +265,11 @@ func TestFollowForgets(t *testing.T) {
 					forgotten |= sessionOne << i
 				}
 			}
-			if forgotten != c.forgotten {
-				t.Errorf("forgotten are %04b, want %04b", forgotten, c.forgotten)
+			if other.forgot {
+				forgotten |= people
+			}
+			if forgotten != c.forgotten || another.forgot != other.forgot {
+				t.Errorf("forgotten are %05b, want %05b", forgotten, c.forgotten)
 			}
 		})
 	}
