@@ -62,26 +62,10 @@ func TestPublish(t *testing.T) {
 		return res, string(text)
 	}
 
-	publish := filepath.Join(t.TempDir(), "publish")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", publish, "./clients/publish").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	script, err := filepath.Abs(filepath.Join("clients", "publish.py"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, program := range map[string][]string{"Go": {publish}, "Python": {testenv.Python(t), script}} {
+	for name, program := range publishers(t) {
 		t.Run(name, func(t *testing.T) {
 			run := func(env ...string) (string, error) {
-				cmd := exec.CommandContext(t.Context(), program[0], append(program[1:], "From a service", "Written by "+name)...)
-				cmd.Env = append(append(testenv.Trusting(ca.File), "PATH="+os.Getenv("PATH"), "HOME="+dir), env...)
-				var stderr bytes.Buffer
-				cmd.Stderr = &stderr
-				out, err := cmd.Output()
-				if err != nil {
-					err = errors.Join(err, errors.New(stderr.String()))
-				}
-				return strings.TrimSpace(string(out)), err
+				return program.run(t, "Written by "+name, append(append(testenv.Trusting(ca.File), "HOME="+dir), env...)...)
 			}
 			ours := []string{"BLOG_URL=" + blog, "BLOG_CLIENT_ID=service", "BLOG_CLIENT_SECRET_FILE=" + filepath.Join(dir, "service.secret")}
 			location, err := run(ours...)
@@ -147,6 +131,38 @@ func TestPublish(t *testing.T) {
 			t.Errorf("%s: %s %s = %d %q %s, want %d and %s", c.name, c.method, c.path, res.StatusCode, res.Header["Www-Authenticate"], body, c.status, c.challenge)
 		}
 	}
+}
+
+// A publisher is a program that publishes as a service.
+type publisher []string
+
+// publishers are those of the example.
+func publishers(t *testing.T) map[string]publisher {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "publish")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./clients/publish").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	script, err := filepath.Abs(filepath.Join("clients", "publish.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]publisher{"Go": {program}, "Python": {testenv.Python(t), script}}
+}
+
+// run has the program publish a text, and returns what it prints. The error has
+// what it says.
+func (p publisher) run(t *testing.T, text string, env ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), p[0], append(p[1:], "From a service", text)...)
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		err = errors.Join(err, errors.New(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), err
 }
 
 // freePort is one that nobody has.

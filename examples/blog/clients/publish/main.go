@@ -1,11 +1,17 @@
 // Publish is a service that publishes a post, with an access token that it gets
 // for itself. It knows the blog's URL and its own credentials; where tokens come
-// from the blog says.
+// from the blog says (RFC 9728). Credentials come from the environment and from
+// files, never from arguments, which other users of a machine can see.
+//
+//	BLOG_URL=https://blog.example BLOG_CLIENT_ID=publisher \
+//	BLOG_CLIENT_SECRET_FILE=publisher.secret publish TITLE TEXT
+//
+// BLOG_ISSUER, if set, is the one issuer that is shown the secret, whatever the
+// blog says.
 package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +22,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +70,9 @@ var client = &http.Client{
 
 // publish publishes a post and returns where it is.
 func publish(ctx context.Context, blog, id, secret, title, text string) (string, error) {
+	if !strings.HasPrefix(blog, "https://") {
+		return "", fmt.Errorf("BLOG_URL is no https URL: %s", blog)
+	}
 	operation := strings.TrimSuffix(blog, "/") + "/posts"
 	resource, token, err := findTokenEndpoint(ctx, operation)
 	if err != nil {
@@ -71,6 +81,7 @@ func publish(ctx context.Context, blog, id, secret, title, text string) (string,
 	cfg := clientcredentials.Config{
 		ClientID: id, ClientSecret: secret, TokenURL: token, Scopes: []string{"posts:write"},
 		EndpointParams: url.Values{"resource": {resource}}, // RFC 8707
+		AuthStyle:      oauth2.AuthStyleInHeader,           // and not tried in other ways
 	}
 	body, err := json.Marshal(map[string]string{"title": title, "text": text})
 	if err != nil {
@@ -92,8 +103,8 @@ func publish(ctx context.Context, blog, id, secret, title, text string) (string,
 	return res.Header.Get("Location"), nil
 }
 
-// metadata of a challenge (RFC 9728, section 5.1).
-var metadataURL = regexp.MustCompile(`(?i)^Bearer .*resource_metadata="([^"]+)"`)
+// metadataURL finds the resource's metadata in a challenge (RFC 9728, section 5.1).
+var metadataURL = regexp.MustCompile(`(?i)^Bearer (?:.*[ ,])?resource_metadata="([^"]+)"`)
 
 // findTokenEndpoint asks an operation without a credential, and follows what it
 // says: to the metadata of the resource (RFC 9728), and to those of its
@@ -115,8 +126,11 @@ func findTokenEndpoint(ctx context.Context, operation string) (resource, endpoin
 			found = m[1]
 		}
 	}
-	if found == "" {
+	if res.StatusCode != http.StatusUnauthorized || found == "" {
 		return "", "", fmt.Errorf("%s answers %s, and does not say where tokens come from", operation, res.Status)
+	}
+	if !sameOrigin(found, operation) {
+		return "", "", fmt.Errorf("%s has its metadata elsewhere: %s", operation, found)
 	}
 	var of struct {
 		Resource string   `json:"resource"`
@@ -125,15 +139,19 @@ func findTokenEndpoint(ctx context.Context, operation string) (resource, endpoin
 	if err := getJSON(ctx, found, &of); err != nil {
 		return "", "", err
 	}
-	// Whoever could have the secret sent elsewhere would say so here.
-	if !sameOrigin(found, operation) || !sameOrigin(of.Resource, operation) || !strings.HasPrefix(operation, of.Resource) || len(of.Servers) == 0 {
-		return "", "", fmt.Errorf("the metadata at %s are not those of %s", found, operation)
+	// Metadata of somebody else would have us ask for a token that is for them
+	// (RFC 9728, section 7.3).
+	if !sameOrigin(of.Resource, operation) || !strings.HasPrefix(operation, strings.TrimSuffix(of.Resource, "/")+"/") {
+		return "", "", fmt.Errorf("the metadata at %s are those of %s and not of %s", found, of.Resource, operation)
+	}
+	issuer, err := chooseIssuer(of.Servers)
+	if err != nil {
+		return "", "", err
 	}
 	var server struct {
 		Issuer string `json:"issuer"`
 		Token  string `json:"token_endpoint"`
 	}
-	issuer := of.Servers[0]
 	err = getJSON(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &server)
 	if err != nil {
 		return "", "", err
@@ -141,11 +159,22 @@ func findTokenEndpoint(ctx context.Context, operation string) (resource, endpoin
 	if server.Issuer != issuer || !strings.HasPrefix(server.Token, "https://") {
 		return "", "", fmt.Errorf("the metadata of %s are not its own", issuer)
 	}
-	// A server that is taken over must not choose who gets the secret, either.
-	if want := os.Getenv("BLOG_ISSUER"); cmp.Or(want, issuer) != issuer {
-		return "", "", fmt.Errorf("the blog names the issuer %s, and BLOG_ISSUER is %s", issuer, want)
-	}
 	return of.Resource, server.Token, nil
+}
+
+// chooseIssuer chooses who is shown the secret: of those that the blog names the
+// first, or BLOG_ISSUER alone, since a blog that was taken over might name anybody.
+func chooseIssuer(named []string) (string, error) {
+	want := os.Getenv("BLOG_ISSUER")
+	switch {
+	case len(named) == 0:
+		return "", errors.New("the blog names no issuer")
+	case want == "":
+		return named[0], nil
+	case !slices.Contains(named, want):
+		return "", fmt.Errorf("the blog does not name the issuer %s", want)
+	}
+	return want, nil
 }
 
 func sameOrigin(a, b string) bool {
