@@ -150,7 +150,8 @@ func (s *Set) Version() uint64 {
 	return s.version.Load()
 }
 
-// staleTime is how long somebody waits for newer keys where old ones still count.
+// staleTime is how long somebody waits for newer keys where old ones still count
+// and the provider answered last time.
 const staleTime = time.Second
 
 // load returns the keys held, fetched first where there are none or they are old.
@@ -161,10 +162,14 @@ func (s *Set) load(ctx context.Context) (*keys, error) {
 		s.mu.Unlock()
 		return held, nil
 	}
+	failed := s.failed != nil
 	f := s.fly(ctx, now)
 	s.mu.Unlock()
 	if held == nil || now.Sub(held.at) >= s.cfg.MaxAge+s.cfg.MaxStale {
 		return f.wait(ctx)
+	}
+	if failed {
+		return held, nil // there is little hope
 	}
 	patience, end := context.WithTimeout(ctx, staleTime)
 	defer end()

@@ -56,6 +56,7 @@ func TestNewRefuses(t *testing.T) {
 func step(t *testing.T, p *provider, s *jwks.Set, what, token string, want error, hits int64) {
 	t.Helper()
 	_, err := s.VerifySignature(t.Context(), token)
+	jwks.Settle(s)
 	switch {
 	case want == nil && err != nil,
 		want == errBad && (err == nil || errors.Is(err, jwks.ErrUnavailable)),
@@ -313,6 +314,102 @@ func TestFailures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStale: old keys count for a stated time while no others can be had, and
+// not beyond it.
+func TestStale(t *testing.T) {
+	p, s := start(t, func(c *jwks.Config) { c.MaxAge, c.MaxStale = time.Hour, 2*time.Hour })
+	p.publish(set(member(t, ed(), "a", nil)))
+	good := sign(t, ed(), "EdDSA", "a")
+	step(t, p, s, "first", good, nil, 1)
+	p.fail()
+	p.pass(3*time.Hour - 1)
+	step(t, p, s, "old", good, nil, 2)
+	p.pass(1)
+	step(t, p, s, "too old, just asked", good, jwks.ErrUnavailable, 2)
+	p.pass(10 * time.Second)
+	step(t, p, s, "too old, asked again", good, jwks.ErrUnavailable, 3)
+	if err := s.Ready(t.Context()); !errors.Is(err, jwks.ErrUnavailable) {
+		t.Errorf("Ready() = %v, want ErrUnavailable", err)
+	}
+	p.publish(set(member(t, ed(), "a", nil)))
+	p.pass(10 * time.Second)
+	step(t, p, s, "recovered", good, nil, 4)
+}
+
+// TestStaleDefault: nobody counts on old keys for more than a week, unless told.
+func TestStaleDefault(t *testing.T) {
+	p, s := start(t, nil)
+	p.publish(set(member(t, ed(), "a", nil)))
+	good := sign(t, ed(), "EdDSA", "a")
+	step(t, p, s, "first", good, nil, 1)
+	p.fail()
+	p.pass(8*24*time.Hour - 1)
+	step(t, p, s, "a day and a week later", good, nil, 2)
+	p.pass(1)
+	step(t, p, s, "just after", good, jwks.ErrUnavailable, 2)
+}
+
+// TestStaleHangs: where the provider takes connections and says nothing, who can
+// go on with old keys waits for it once, and not again until it has answered.
+func TestStaleHangs(t *testing.T) {
+	p, s := start(t, func(c *jwks.Config) { c.Client.Timeout = 30 * time.Second })
+	p.publish(set(member(t, ed(), "a", nil)))
+	good := sign(t, ed(), "EdDSA", "a")
+	step(t, p, s, "first", good, nil, 1)
+	p.fail()
+	p.pass(24 * time.Hour)
+	step(t, p, s, "down", good, nil, 2)
+	release := make(chan struct{})
+	arrived := make(chan struct{}, 1)
+	p.answer(func(w http.ResponseWriter, r *http.Request) { arrived <- struct{}{}; <-release })
+	p.pass(10 * time.Second)
+	began := time.Now()
+	for range 10 {
+		if _, err := s.VerifySignature(t.Context(), good); err != nil {
+			t.Errorf("VerifySignature() = %v", err)
+		}
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("10 calls took %s: each waited", took)
+	}
+	<-arrived
+	close(release)
+	jwks.Settle(s)
+}
+
+// TestVersion: it grows with each set that differs from the one before, and with
+// no other.
+func TestVersion(t *testing.T) {
+	p, s := start(t, nil)
+	want := func(what string, v uint64) {
+		t.Helper()
+		if got := s.Version(); got != v {
+			t.Errorf("%s: Version() = %d, want %d", what, got, v)
+		}
+	}
+	old := sign(t, ed(), "EdDSA", "a")
+	want("nothing held", 0)
+	p.publish(set(member(t, ed(), "a", nil)))
+	step(t, p, s, "first", old, nil, 1)
+	want("first", 1)
+	p.pass(24 * time.Hour)
+	step(t, p, s, "the same again", old, nil, 2)
+	want("the same again", 1)
+	p.fail()
+	p.pass(24 * time.Hour)
+	step(t, p, s, "down", old, nil, 3)
+	want("down", 1)
+	// A key under the same name is another.
+	p.publish(set(member(t, edNew(), "a", nil)))
+	p.pass(10 * time.Second)
+	step(t, p, s, "replaced", sign(t, edNew(), "EdDSA", "a"), nil, 4)
+	want("replaced", 2)
+	p.publish(set())
+	p.pass(24 * time.Hour)
+	step(t, p, s, "all withdrawn", sign(t, edNew(), "EdDSA", "a"), errBad, 6)
+	want("all withdrawn", 3)
 }
 
 // TestLeftWithOldKeys: that nobody waited is no reason to trust keys that are old.
