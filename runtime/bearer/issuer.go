@@ -159,10 +159,11 @@ func (t *Tokens) bound(s Scheme) ([]*issuer, error) {
 }
 
 // obvious names the providers that a document means by what it says of s: those
-// of its issuer, or at the host of its token endpoint, or the only one there is.
+// of its issuer, or the one at the host of its token endpoint, or the only one
+// there is.
 func (t *Tokens) obvious(s Scheme) ([]string, error) {
 	hint := fmt.Sprintf("schemes: {%q: {provider: NAME}} in the server's configuration", s.Name)
-	var all, same []string
+	var all, same, above []string
 	issuer := strings.TrimSuffix(s.OpenIDURL, "/.well-known/openid-configuration")
 	for _, p := range t.cfg.Providers {
 		p, err := p.Complete()
@@ -170,11 +171,26 @@ func (t *Tokens) obvious(s Scheme) ([]string, error) {
 			continue
 		}
 		all = append(all, p.Name)
+		base := strings.TrimSuffix(p.Issuer, "/")
 		switch {
-		case s.OpenIDURL != "" && strings.TrimSuffix(p.Issuer, "/") == strings.TrimSuffix(issuer, "/"),
-			s.OpenIDURL == "" && s.TokenURL != "" && hostOf(p.Issuer) == hostOf(s.TokenURL):
+		case s.OpenIDURL != "":
+			if base == strings.TrimSuffix(issuer, "/") {
+				same = append(same, p.Name)
+			}
+		case s.TokenURL != "" && hostOf(base) == hostOf(s.TokenURL):
 			same = append(same, p.Name)
+			if strings.HasPrefix(s.TokenURL, base+"/") {
+				above = append(above, p.Name)
+			}
 		}
+	}
+	if s.OpenIDURL == "" && len(same) > 1 {
+		// A host may have many issuers, as Keycloak has one a realm, and
+		// the tokens of one are nothing to another.
+		if len(above) != 1 {
+			return nil, fmt.Errorf("it is not plain which of the providers %s issues tokens at %s: set %s", strings.Join(same, ", "), s.TokenURL, hint)
+		}
+		same = above
 	}
 	switch {
 	case len(all) == 0:

@@ -87,6 +87,8 @@ func (s *scheme) verifyJWT(ctx context.Context, text string) (remembered, error)
 	if err != nil {
 		return remembered{}, err
 	}
+	// Keys that came while the signature was looked at have another version:
+	// such a token is looked at again when it comes next.
 	version := keys.Version()
 	payload, err := keys.VerifySignature(ctx, text)
 	if errors.Is(err, jwks.ErrUnavailable) {
@@ -99,19 +101,11 @@ func (s *scheme) verifyJWT(ctx context.Context, text string) (remembered, error)
 	if err != nil {
 		return invalid(err)
 	}
-	if v := keys.Version(); version == 0 || v != version {
-		// Verified with keys that came just now, or perhaps not: the next
-		// look will tell.
-		version = v
-		if payload, err = keys.VerifySignature(ctx, text); err != nil {
-			return remembered{}, fmt.Errorf("bearer: provider %s: its keys change: %w", i.Name, err)
-		}
-	}
 	t, err := s.readJWT(i, c, typed)
 	if err != nil {
 		return invalid(fmt.Errorf("bearer: %w", err))
 	}
-	return remembered{token: t, keys: keys.Version, version: version}, nil
+	return remembered{token: t, issuer: i, keys: keys, version: version}, nil
 }
 
 // checkType tells whether a header's typ is that of an access token (RFC 9068,
@@ -177,6 +171,10 @@ func (s *scheme) readJWT(i *issuer, c claims.Set, typed bool) (token, error) {
 	return t, nil
 }
 
+// tells are claims that access tokens have and ID tokens do not: Okta has cid,
+// Entra appid and appidacr or azpacr, Auth0 gty.
+var tells = []string{"scope", "scp", "client_id", "cid", "appid", "appidacr", "azpacr", "gty"}
+
 // checkUntyped refuses an ID token, and whatever else an issuer signs, where
 // the header does not tell.
 func (s *scheme) checkUntyped(c claims.Set) error {
@@ -194,7 +192,7 @@ func (s *scheme) checkUntyped(c claims.Set) error {
 			return fmt.Errorf("%s says that it is no access token", name)
 		}
 	}
-	if !c.Has("scope") && !c.Has("scp") && !c.Has("client_id") && !c.Has("cid") && !c.Has("appid") {
+	if !slices.ContainsFunc(tells, c.Has) {
 		return errors.New("it has neither scopes nor a client, so that it cannot be told from an ID token")
 	}
 	aud, err := c.Audience()
@@ -290,7 +288,7 @@ func (s *scheme) scopes(c claims.Set) (gate.Scopes, error) {
 	var scopes []string
 	switch {
 	case s.binding.ScopesClaim != "":
-		scopes = claims.Mapped(claims.Texts(c.All(), s.binding.ScopesClaim), s.binding.ScopesMap)
+		scopes = claims.Texts(c.All(), s.binding.ScopesClaim)
 	case c.Has("scope"):
 		text, ok := c.All()["scope"].(string)
 		if !ok {
@@ -302,6 +300,9 @@ func (s *scheme) scopes(c claims.Set) (gate.Scopes, error) {
 	}
 	if len(scopes) > maxScopes {
 		return nil, fmt.Errorf("it has %d scopes, at most %d are read", len(scopes), maxScopes)
+	}
+	if s.binding.ScopesClaim != "" {
+		scopes = claims.Mapped(scopes, s.binding.ScopesMap)
 	}
 	return scopes, nil
 }

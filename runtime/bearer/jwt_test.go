@@ -1,9 +1,11 @@
 package bearer_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -105,6 +107,29 @@ func TestJWTScopes(t *testing.T) {
 	}
 }
 
+// TestManyScopes: a list that is too long is not worked through, also where it
+// is mapped to few.
+func TestManyScopes(t *testing.T) {
+	groups := make([]string, 1001)
+	for i := range groups {
+		groups[i] = "g" + fmt.Sprint(i)
+	}
+	for name, bind := range map[string]func(*provider.Binding){
+		"mapped": func(b *provider.Binding) {
+			b.ScopesClaim, b.ScopesMap = "groups", map[string][]string{"g1": {"a"}}
+		},
+		"as they are": func(b *provider.Binding) { b.ScopesClaim = "groups" },
+	} {
+		s := newStage(t, bind, nil)
+		if _, err := s.ask("Bearer", s.token(set{"groups": groups})); !errors.Is(err, gate.ErrInvalid) || !strings.Contains(err.Error(), "at most 1000") {
+			t.Errorf("%s: Verify() = %v, want that there are too many", name, err)
+		}
+		if _, err := s.ask("Bearer", s.token(set{"groups": groups[:1000]})); err != nil {
+			t.Errorf("%s, one fewer: Verify() = %v", name, err)
+		}
+	}
+}
+
 // Each case is refused by the check that it names alone; the text is in the
 // cause for the log.
 func TestJWTRefused(t *testing.T) {
@@ -128,6 +153,11 @@ func TestJWTRefused(t *testing.T) {
 	esInput := b64(`{"alg":"ES256","kid":"ec","typ":"at+jwt"}`) + "." + b64(claims(nil))
 	digest := sha256.Sum256([]byte(esInput))
 	esDER := must(ecdsa.SignASN1(rand.Reader, ecKey(), digest[:]))
+	pss := func() string {
+		input := b64(`{"alg":"RS256","kid":"rsa","typ":"at+jwt"}`) + "." + b64(claims(nil))
+		sum := sha256.Sum256([]byte(input))
+		return input + "." + b64(string(must(rsa.SignPSS(rand.Reader, rsaKey(), crypto.SHA256, sum[:], nil))))
+	}
 	attacker := jwk(otherKey(), "ed")
 	for _, c := range []struct{ name, token, want string }{
 		{"stranger's signature", signed(otherKey(), typed, claims(nil)), "signature is wrong"},
@@ -178,6 +208,7 @@ func TestJWTRefused(t *testing.T) {
 		{"a comma", good + "," + good, "no token"},
 		{"zero signature", es(make([]byte, 64)), "signature is wrong"},
 		{"signature in DER", es(esDER), "signature is wrong"},
+		{"signature of another algorithm, said to be ours", pss(), "signature is wrong"},
 		{"signature cut", es(make([]byte, 63)), "signature is wrong"},
 
 		// RFC 9068 and RFC 8725.
@@ -278,6 +309,10 @@ func TestUntyped(t *testing.T) {
 		{"no typ", untyped("", nil), ""},
 		{"typ JWT", untyped(jwt, nil), ""},
 		{"Keycloak's", untyped(jwt, set{"typ": "Bearer"}), ""},
+		{"Auth0's, of a program without scopes", untyped(jwt, set{"scope": absent, "gty": "client-credentials"}), ""},
+		{"Entra's, of a program without scopes", untyped(jwt, set{"scope": absent, "azpacr": "1"}), ""},
+		{"Entra's of version 1", untyped(jwt, set{"scope": absent, "azp": absent, "appid": "phone", "appidacr": "1"}), ""},
+		{"Okta's", untyped("", set{"scope": absent, "azp": absent, "cid": "phone"}), ""},
 		{"Cognito's", untyped("", set{"token_use": "access", "azp": absent, "client_id": "phone"}), ""},
 		{"typed", signed(edKey(), typed, s.issuer.claims(s.now).with(set{"aud": "api"}).json()), ""},
 		{"an ID token's nonce", untyped(jwt, set{"nonce": "x"}), "it has nonce"},

@@ -186,6 +186,8 @@ func TestBindings(t *testing.T) {
 	}
 	to := func(names ...string) provider.Binding { return provider.Binding{Providers: names} }
 	all := []provider.Config{one, two, plain}
+	// Issuers side by side at one host.
+	realms := []provider.Config{{Name: "a", Issuer: "https://kc.example/realms/a"}, {Name: "ab", Issuer: "https://kc.example/realms/ab"}}
 	for name, c := range map[string]struct {
 		scheme    bearer.Scheme
 		providers []provider.Config
@@ -204,6 +206,9 @@ func TestBindings(t *testing.T) {
 		"another issuer":             {at(bearer.Any, "https://three.example", ""), all, provider.Binding{}, "names the issuer https://three.example"},
 		"another issuer, said":       {at(bearer.Any, "https://three.example", ""), all, to("one"), ""},
 		"the document's endpoint":    {at(bearer.Any, "", "https://two.example/token"), all, provider.Binding{}, ""},
+		"an endpoint of two":         {at(bearer.Any, "", "https://kc.example/token"), realms, provider.Binding{}, "which of the providers a, ab issues tokens at"},
+		"an endpoint of one of two":  {at(bearer.Any, "", "https://kc.example/realms/a/token"), realms, provider.Binding{}, ""},
+		"an endpoint begins alike":   {at(bearer.Any, "", "https://kc.example/realms/abc/token"), realms, provider.Binding{}, "not plain"},
 		"another endpoint":           {at(bearer.Any, "", "https://three.example/token"), []provider.Config{one}, provider.Binding{}, "issued at https://three.example/token"},
 		"an endpoint without a host": {at(bearer.Any, "", "/token"), []provider.Config{one}, provider.Binding{}, ""},
 		"asking without a client":    {at(bearer.Opaque, "", ""), []provider.Config{one}, provider.Binding{}, "client_secret_file"},
@@ -275,6 +280,32 @@ func TestSeveralIssuers(t *testing.T) {
 	b, berr := s.ask("Bearer", signed(otherKey(), typed, claims(second.URL)))
 	if aerr != nil || berr != nil || a.User.ID == b.User.ID {
 		t.Errorf("users %v and %v, %v, %v, want two", a.User, b.User, aerr, berr)
+	}
+}
+
+// TestRealms: of issuers at one host the one above the document's endpoint is
+// taken, and the tokens of another are not.
+func TestRealms(t *testing.T) {
+	s := newStage(t, nil, nil)
+	var issuers [2]provider.Config
+	for n, realm := range []string{"a", "b"} {
+		issuers[n] = s.cfg.Providers[0]
+		issuers[n].Name, issuers[n].Issuer = realm, s.issuer.URL+"/realms/"+realm
+		issuers[n].MetadataURL = s.issuer.URL + "/.well-known/openid-configuration"
+	}
+	s.cfg.Providers = issuers[:]
+	s.cfg.Schemes[0].TokenURL = s.issuer.URL + "/realms/b/token"
+	s.issuer.set(func(i *issuer) { i.change = set{"issuer": issuers[1].Issuer} })
+	tokens, err := bearer.New(s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.auth = tokens.Scheme("token")
+	if _, err := s.ask("Bearer", s.token(set{"iss": issuers[1].Issuer})); err != nil {
+		t.Errorf("realm b: Verify() = %v", err)
+	}
+	if _, err := s.ask("Bearer", s.token(set{"iss": issuers[0].Issuer})); !errors.Is(err, gate.ErrInvalid) {
+		t.Errorf("realm a: Verify() = %v, want ErrInvalid", err)
 	}
 }
 

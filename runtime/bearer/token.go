@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/jwks"
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
@@ -36,8 +37,18 @@ type digest [sha256.Size + 1]byte
 type remembered struct {
 	token   token
 	until   time.Time
-	keys    func() uint64 // nil where its issuer was asked about it
-	version uint64        // of the keys when it was verified
+	issuer  *issuer
+	keys    *jwks.Set // of the issuer; nil where it was asked about the token
+	version uint64    // of the keys when it was verified
+}
+
+// holds tells whether what was remembered at some time is still so: its time is
+// not over, and the issuer's keys are those that it was verified with.
+func (r remembered) holds(now time.Time) bool {
+	if !now.Before(r.until) {
+		return false
+	}
+	return r.keys == nil || r.issuer.look.Held().keys == r.keys && r.keys.Version() == r.version
 }
 
 // verify returns what is known of a token that is good now.
@@ -83,14 +94,30 @@ func (t *Tokens) recall(d digest) (token, bool) {
 	t.mu.Lock()
 	r, ok := t.verified.Get(d)
 	t.mu.Unlock()
-	if !ok || !t.cfg.Now().Before(r.until) || r.keys != nil && r.keys() != r.version {
+	if !ok || !r.holds(t.cfg.Now()) {
 		return token{}, false
 	}
 	return r.token, true
 }
 
+// maxText is how much text a token that is remembered may have, in bytes.
+// Greater ones, as with a list of all of somebody's groups, are verified anew.
+const maxText = 4 << 10
+
+// size is how much text there is in t.
+func (t token) size() int {
+	n := len(t.issuer) + len(t.subject) + len(t.client) + len(t.name)
+	for _, scope := range t.scopes {
+		n += len(scope)
+	}
+	return n
+}
+
 // remember keeps a verified token for the shorter of its life and five minutes.
 func (t *Tokens) remember(d digest, r remembered) {
+	if r.token.size() > maxText {
+		return
+	}
 	now := t.cfg.Now()
 	if most := now.Add(maxRemembered); r.until.IsZero() || r.until.After(most) {
 		r.until = most
