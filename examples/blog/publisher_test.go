@@ -102,6 +102,7 @@ func TestPublisherIsNotMisled(t *testing.T) {
 		{name: "metadata that are redirected", plot: func(_, _, evil string, p *plot) { p.metadata = evil + "/metadata" }},
 		{name: "metadata of another resource", plot: func(_, _, evil string, p *plot) { p.resource = fmt.Sprintf("%q", evil) }},
 		{name: "metadata of another path", plot: func(blog, _, _ string, p *plot) { p.resource = fmt.Sprintf("%q", blog+"/po") }},
+		{name: "metadata of half a URL", plot: func(_, _, _ string, p *plot) { p.resource = `"https:/"` }},
 		{name: "metadata of no resource", plot: func(_, _, _ string, p *plot) { p.resource = "null" }},
 		{name: "metadata of a number", plot: func(_, _, _ string, p *plot) { p.resource = "7" }},
 		{name: "an issuer without TLS", plot: func(_, issuer, _ string, p *plot) {

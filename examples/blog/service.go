@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -128,10 +129,11 @@ func (s *service) CreateComment(ctx context.Context, who gate.Principal, req api
 	return api.CreateComment201{Body: c.public()}, nil
 }
 
-// authorOf is the stable id and the name of who calls.
+// authorOf is the stable id and the name of who calls. Someone who comes with an
+// access token and has never signed in is known by their subject alone.
 func authorOf(who gate.Principal) (id, name string) {
 	if u, ok := who.User(); ok {
-		return u.ID, u.Name
+		return u.ID, cmp.Or(u.Name, u.Subject)
 	}
 	c, _ := who.Client()
 	return "client:" + c.ID, c.Name
