@@ -216,14 +216,16 @@ func TestIntrospectUnknown(t *testing.T) {
 			w.Header().Set("Content-Type", "application/token-introspection+jwt")
 			_, _ = io.WriteString(w, good.json())
 		}, "did not answer with JSON"},
-		"500":          {status(500), "status 500"},
-		"503":          {status(503), "status 503"},
-		"404":          {status(404), "status 404"},
-		"204":          {status(204), "status 204"},
-		"400":          {status(400), "refuses the question"},
-		"401":          {status(401), "does not take this server's client_id"},
-		"403":          {status(403), "does not take this server's client_id"},
-		"redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/introspect2", http.StatusTemporaryRedirect) }, "redirects"},
+		"500": {status(500), "status 500"},
+		"503": {status(503), "status 503"},
+		"404": {status(404), "status 404"},
+		"204": {status(204), "status 204"},
+		"400": {status(400), "refuses the question"},
+		"401": {status(401), "does not take this server's client_id"},
+		"403": {status(403), "does not take this server's client_id"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/introspect2", http.StatusTemporaryRedirect)
+		}, "redirects"},
 		"hangs up":     {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 		"large":        {body(good.json() + strings.Repeat(" ", 2<<20)), "too large"},
 		"rather large": {body(good.with(set{"scope": strings.Repeat("x", 64<<10)}).json()), "at most 65536"},
