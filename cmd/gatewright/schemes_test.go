@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,6 +50,7 @@ func TestEveryScheme(t *testing.T) {
 			ca := testenv.NewCA(t)
 			p.trusts(t, api, idp, ca)
 			s := p.serve(t)
+			p.knowsNo(t, "nosuch")
 			w := newWallet(t, p, s, idp, api)
 			w.certificate = ca.ClientCertificate(t, "robot", nil)
 			w.stranger = testenv.NewCA(t).ClientCertificate(t, "robot", nil)
@@ -197,15 +200,34 @@ func gatekeeper(word string) gate.Authenticator {
 // audience of its own.
 func (p *project) trusts(t *testing.T, api *model.API, idp *gatetest.Provider, ca *testenv.CA) {
 	t.Helper()
-	text := fmt.Sprintf("\nproviders:\n  main: {issuer: %q, ca: %q, client_id: %q, client_secret_file: main.secret}\nschemes:\n", idp.Issuer, idp.CAFile, idp.ClientID)
-	for _, s := range api.TokenSchemes() {
-		text += fmt.Sprintf("  %s: {provider: main, audience: [%q]}\n", s.Name, audience(s.Name))
-	}
+	text := fmt.Sprintf("\nproviders:\n  main: {issuer: %q, ca: %q, client_id: %q, client_secret_file: main.secret}\n", idp.Issuer, idp.CAFile, idp.ClientID)
 	if len(api.CertificateSchemes()) > 0 {
 		text += fmt.Sprintf("client_certs: {ca: %q}\n", ca.File)
 	}
+	text += "schemes:\n"
+	for _, s := range api.TokenSchemes() {
+		text += fmt.Sprintf("  %s: {provider: main, audience: [%q]}\n", s.Name, audience(s.Name))
+	}
 	p.append(t, "main.secret", idp.ClientSecret)
 	p.append(t, "server.yaml", text)
+}
+
+// knowsNo wants the program, once built, to refuse a configuration that has
+// something to say of a scheme that the document lacks.
+func (p *project) knowsNo(t *testing.T, scheme string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "server.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.append(t, "wrong.yaml", string(text)+"  "+scheme+": {provider: main, audience: [a]}\n")
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	cmd := exec.CommandContext(ctx, filepath.Join(p.dir, "server"), "-config", "wrong.yaml")
+	cmd.Dir, cmd.Env = p.dir, p.env
+	if out, err := cmd.CombinedOutput(); err == nil || ctx.Err() != nil || !strings.Contains(string(out), scheme) {
+		t.Errorf("with a binding of %q: %v %s, want a refusal that names it", scheme, err, out)
+	}
 }
 
 func audience(scheme string) string { return "https://audience.example/" + scheme }
