@@ -259,6 +259,13 @@ func (s usersMayFail) Ensure(ctx context.Context, issuer, subject string, p user
 	return s.Store.Ensure(ctx, issuer, subject, p)
 }
 
+func (s usersMayFail) Load(ctx context.Context, id string) (user.Record, error) {
+	if ctx.Value(down{}) != nil {
+		return user.Record{}, errDown
+	}
+	return s.Store.Load(ctx, id)
+}
+
 // authenticator returns the real verifier of a scheme; sessions is that of its
 // sessions, nil where none meet it.
 func (m *mint) authenticator(s Scheme, sessions gate.Authenticator) gate.Authenticator {
