@@ -97,6 +97,7 @@ type Tokens struct {
 
 	mu       sync.Mutex
 	verified cache.Generations[digest, remembered]
+	ids      cache.Generations[person, string] // of the records
 }
 
 // A person is who a token speaks of, as its issuer has it.
@@ -114,6 +115,7 @@ func New(cfg Config) (*Tokens, error) {
 		cfg: cfg, clients: make(map[string]string),
 		people:   cache.New[person, user.Record](cfg.Cache, rememberedPeople, cfg.Now),
 		verified: cache.NewGenerations[digest, remembered](rememberedTokens),
+		ids:      cache.NewGenerations[person, string](rememberedPeople),
 	}
 	var errs []error
 	if cfg.Users == nil {

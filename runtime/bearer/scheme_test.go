@@ -363,9 +363,21 @@ func TestPeople(t *testing.T) {
 	if _, err := s.ask("Bearer", token); !errors.Is(err, gate.ErrInvalid) {
 		t.Errorf("disabled, and word came: Verify() = %v, want ErrInvalid", err)
 	}
+	if users.ensured != 1 {
+		t.Errorf("the record was made %d times, want once: afterwards it is read", users.ensured)
+	}
+	disable(false)
 	users.err = errors.New("silent")
 	if _, err := s.ask("Bearer", token); err == nil || errors.Is(err, gate.ErrInvalid) {
 		t.Errorf("silent store: Verify() = %v, want another error than ErrInvalid", err)
+	}
+	if _, err := s.ask("Bearer", s.token(set{"sub": "bob"})); err == nil || errors.Is(err, gate.ErrInvalid) {
+		t.Errorf("silent store, a new person: Verify() = %v, want another error than ErrInvalid", err)
+	}
+	// A store that was set up anew knows nobody.
+	users.err, users.gone = nil, true
+	if _, err := s.ask("Bearer", token); err != nil || users.ensured != 2 {
+		t.Errorf("the record is gone: Verify() = %v, made %d times, want it made again", err, users.ensured)
 	}
 }
 
@@ -382,14 +394,27 @@ func TestNoRecordForStrangers(t *testing.T) {
 
 type failing struct {
 	user.Store
-	err error
+	err     error
+	gone    bool // no record is found
+	ensured int
 }
 
 func (f *failing) Ensure(ctx context.Context, issuer, subject string, p user.Profile) (user.Record, error) {
 	if f.err != nil {
 		return user.Record{}, f.err
 	}
+	f.ensured++
 	return f.Store.Ensure(ctx, issuer, subject, p)
+}
+
+func (f *failing) Load(ctx context.Context, id string) (user.Record, error) {
+	if f.gone {
+		return user.Record{}, user.ErrNotFound
+	}
+	if f.err != nil {
+		return user.Record{}, f.err
+	}
+	return f.Store.Load(ctx, id)
 }
 
 // TestBeside: the header counts beside the cookie, and without an audience no

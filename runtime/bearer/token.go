@@ -159,21 +159,44 @@ func (t *Tokens) identify(ctx context.Context, v token) (gate.Identity, error) {
 		}
 		return gate.Identity{Client: &gate.Client{ID: id, Name: v.name}, Scopes: v.scopes}, nil
 	}
-	who := person{v.issuer, v.subject}
-	rec, ok := t.people.Get(who)
-	if !ok {
-		begun := t.people.Begin(who)
-		var err error
-		if rec, err = t.cfg.Users.Ensure(ctx, v.issuer, v.subject, user.Profile{}); err != nil {
-			return gate.Identity{}, fmt.Errorf("bearer: the record of the person: %w", err)
-		}
-		if !rec.Disabled {
-			t.people.Put(begun, who, rec)
-		}
+	rec, err := t.record(ctx, person{v.issuer, v.subject})
+	if err != nil {
+		return gate.Identity{}, fmt.Errorf("bearer: the record of the person: %w", err)
 	}
 	if rec.Disabled {
 		return gate.Identity{}, fmt.Errorf("%w: user %s is disabled", gate.ErrInvalid, rec.ID)
 	}
 	u := rec.User()
 	return gate.Identity{User: &u, Scopes: v.scopes, AuthTime: v.authTime}, nil
+}
+
+// record returns the record of a person, which is made where there is none. That
+// a person is not disabled is remembered for a short time, and the id for ever,
+// since it never changes: to look it up again is to read, not to write.
+func (t *Tokens) record(ctx context.Context, who person) (user.Record, error) {
+	if rec, ok := t.people.Get(who); ok {
+		return rec, nil
+	}
+	begun := t.people.Begin(who)
+	t.mu.Lock()
+	id, known := t.ids.Get(who)
+	t.mu.Unlock()
+	var rec user.Record
+	err := user.ErrNotFound
+	if known {
+		rec, err = t.cfg.Users.Load(ctx, id)
+	}
+	if errors.Is(err, user.ErrNotFound) {
+		rec, err = t.cfg.Users.Ensure(ctx, who.issuer, who.subject, user.Profile{})
+	}
+	if err != nil {
+		return user.Record{}, err
+	}
+	t.mu.Lock()
+	t.ids.Put(who, rec.ID)
+	t.mu.Unlock()
+	if !rec.Disabled {
+		t.people.Put(begun, who, rec)
+	}
+	return rec, nil
 }
