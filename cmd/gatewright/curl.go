@@ -11,16 +11,15 @@ import (
 )
 
 // curlLine is a command that a person can paste: of the operations that can be
-// called with what is at hand, one that the key opens, and that needs least.
-// It is empty where there is none.
-func curlLine(api *model.API, base, ca, key string) string {
+// called with what is at hand, one that the key opens or else an access token, and
+// that needs least. token is the command that prints one. It is empty where there
+// is none.
+func curlLine(api *model.API, base, ca, key, token string) string {
 	var best *model.Operation
 	for i := range api.Operations {
 		op := &api.Operations[i]
-		if _, ok := keyNeed(api, op); !ok && !op.Policy.Public {
-			continue
-		}
-		if op.Policy.Caller() == model.CallerRequired && key == "" {
+		_, byKey := keyNeed(api, op)
+		if byKey = byKey && key != ""; !byKey && !tokenOpens(api, op) && !op.Policy.Public {
 			continue
 		}
 		if best == nil || effort(op) < effort(best) {
@@ -67,6 +66,9 @@ func curlLine(api *model.API, base, ca, key string) string {
 			}
 		}
 	}
+	if _, ok := keyNeed(api, best); (!ok || key == "") && tokenOpens(api, best) {
+		args = append(args, "-H", `"Authorization: Bearer $(`+token+`)"`)
+	}
 	target := base + fill(best)
 	if len(query) > 0 {
 		target += "?" + query.Encode()
@@ -84,6 +86,17 @@ func keyNeed(api *model.API, op *model.Operation) (model.Need, bool) {
 		}
 	}
 	return model.Need{}, false
+}
+
+// tokenOpens tells whether an access token alone meets an alternative.
+func tokenOpens(api *model.API, op *model.Operation) bool {
+	return slices.ContainsFunc(op.Policy.Alternatives, func(a model.Alternative) bool {
+		if len(a) != 1 {
+			return false
+		}
+		s := api.Scheme(a[0].Scheme)
+		return s != nil && s.TakesTokens()
+	})
 }
 
 // effort ranks how much a call of op takes: what may not work as it stands is

@@ -223,6 +223,25 @@ func goesOn(s *child) string {
 
 func (d *developer) url() string { return fmt.Sprintf("https://localhost:%d", d.port) }
 
+// introduceUnverified says which schemes nothing of ours verifies.
+func (d *developer) introduceUnverified(api *model.API) {
+	var custom, undecided []string
+	for _, s := range api.Schemes {
+		switch s.Verifier {
+		case model.VerifyCustom:
+			custom = append(custom, printable(s.Name))
+		case model.VerifyUndecided:
+			undecided = append(undecided, printable(s.Name))
+		}
+	}
+	if len(custom) > 0 {
+		fmt.Fprintf(d.stdout, "\nThe application verifies these itself, and until it does they are answered with 503: %s\n", strings.Join(custom, ", "))
+	}
+	if len(undecided) > 0 {
+		fmt.Fprintf(d.stdout, "\nNobody has said what these take, so they are answered with 503: %s (x-gatewright: {kind: jwt}, introspection, apikey or custom)\n", strings.Join(undecided, ", "))
+	}
+}
+
 // introduce prints who may call what, and a line to try it with.
 func (d *developer) introduce(api *model.API) {
 	fmt.Fprintf(d.stdout, "\n%s on %s\n\n", printable(api.Title), d.url())
@@ -233,8 +252,9 @@ func (d *developer) introduce(api *model.API) {
 	}
 	d.introduceUsers(api)
 	d.introduceCertificate(api)
+	d.introduceUnverified(api)
 	fmt.Fprintf(d.stdout, "\nThe reference, with a console: %s/docs\n", d.url())
-	if line := curlLine(api, d.url(), d.ca.CertFile(), d.key.text); line != "" {
+	if line := curlLine(api, d.url(), d.ca.CertFile(), d.key.text, "gatewright token"+d.tokenArgs()); line != "" {
 		fmt.Fprintf(d.stdout, "\nTry it:\n  %s\n", line)
 	}
 	fmt.Fprintf(d.stdout, "\nChanges of the document, of gatewright.yaml and of Go files are built and served.\nCtrl-C ends it.\n\n")

@@ -228,6 +228,9 @@ components:
 	if !strings.Contains(s.text(), "port 8443 is taken") {
 		t.Errorf("dev does not say that it takes another port:\n%s", s.text())
 	}
+	if !strings.Contains(s.text(), "until it does they are answered with 503: token\n") {
+		t.Errorf("dev does not say which scheme nobody verifies:\n%s", s.text())
+	}
 	found := curlInOutput.FindStringSubmatch(s.text())
 	if found == nil {
 		t.Fatalf("no curl line in\n%s", s.text())

@@ -102,6 +102,24 @@ components:
 			t.Errorf("%s: %s = %s %s, want %s %s", c.name, c.path, status, body, c.status, c.code)
 		}
 	}
+	// The line that dev prints calls the command by its name.
+	bin := filepath.Join(home, "bin")
+	script := "#!/bin/sh\nGWTEST_RUN=1 HOME=" + quote(home) + " XDG_CONFIG_HOME=" + quote(filepath.Join(home, ".config")) +
+		" XDG_CACHE_HOME=" + quote(filepath.Join(home, ".cache")) + " exec " + quote(os.Args[0]) + ` "$@"` + "\n"
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "gatewright"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	found := curlInOutput.FindStringSubmatch(s.text())
+	if found == nil || !strings.Contains(found[1], "Bearer $(gatewright token -port "+port) {
+		t.Fatalf("no curl line with a token in\n%s", s.text())
+	}
+	if status, body := curl(t, found[1]); status != "501" || !strings.Contains(body, "not_implemented") {
+		t.Errorf("%s = %s %s, want 501", found[1], status, body)
+	}
 	if strings.Contains(s.text(), program) {
 		t.Error("dev logs a token")
 	}
