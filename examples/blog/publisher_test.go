@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,6 +27,7 @@ type stranger struct {
 	shown []string // of each request the line, Authorization and the body
 }
 
+// newStranger starts one, without TLS where there is no authority.
 func newStranger(t *testing.T, ca *testenv.CA, answer http.HandlerFunc) *stranger {
 	t.Helper()
 	s := new(stranger)
@@ -36,8 +38,13 @@ func newStranger(t *testing.T, ca *testenv.CA, answer http.HandlerFunc) *strange
 		s.mu.Unlock()
 		answer(w, r)
 	}))
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Certificate(t, "localhost")}}
-	s.StartTLS()
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
+	if ca == nil {
+		s.Start()
+	} else {
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Certificate(t, "localhost")}}
+		s.StartTLS()
+	}
 	t.Cleanup(s.Close)
 	s.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
 	return s
@@ -83,6 +90,7 @@ func TestPublisherIsNotMisled(t *testing.T) {
 		works bool
 		asked bool // the issuer is shown the secret
 		other bool // the evil server has a certificate of another authority
+		plain bool // the evil server has none
 	}{
 		{name: "nothing", plot: func(_, _, _ string, p *plot) {}, works: true, asked: true},
 		{name: "a blog's URL with a slash", plot: func(blog, _, _ string, p *plot) { p.blog = blog + "/" }, works: true, asked: true},
@@ -90,6 +98,9 @@ func TestPublisherIsNotMisled(t *testing.T) {
 			p.servers, p.env = fmt.Sprintf("[%q, %q]", evil, issuer), []string{"BLOG_ISSUER=" + issuer}
 		}, works: true, asked: true},
 		{name: "an issuer that is not the pinned one", plot: func(_, issuer, _ string, p *plot) { p.env = []string{"BLOG_ISSUER=" + issuer + "/"} }},
+		{name: "a pinned issuer that the blog takes no tokens of", plot: func(_, _, evil string, p *plot) {
+			p.issuer, p.token, p.env = evil, evil+"/token", []string{"BLOG_ISSUER=" + evil}
+		}},
 		{name: "no issuer", plot: func(_, _, _ string, p *plot) { p.servers = "[]" }},
 		{name: "no TLS", plot: func(blog, _, _ string, p *plot) { p.blog = strings.Replace(blog, "https", "http", 1) }},
 		{name: "another status", plot: func(_, _, _ string, p *plot) { p.status = 403 }},
@@ -105,13 +116,10 @@ func TestPublisherIsNotMisled(t *testing.T) {
 		{name: "metadata of half a URL", plot: func(_, _, _ string, p *plot) { p.resource = `"https:/"` }},
 		{name: "metadata of no resource", plot: func(_, _, _ string, p *plot) { p.resource = "null" }},
 		{name: "metadata of a number", plot: func(_, _, _ string, p *plot) { p.resource = "7" }},
-		{name: "an issuer without TLS", plot: func(_, issuer, _ string, p *plot) {
-			p.issuer = strings.Replace(issuer, "https", "http", 1)
-			p.servers = fmt.Sprintf("[%q]", p.issuer)
-		}},
+		{name: "an issuer without TLS", plot: func(_, _, evil string, p *plot) { p.issuer, p.servers = evil, fmt.Sprintf("[%q]", evil) }, plain: true},
 		{name: "an issuer whose metadata are another's", plot: func(_, _, evil string, p *plot) { p.issuer = evil }},
 		{name: "an issuer whose metadata are redirected", plot: func(_, _, evil string, p *plot) { p.about = evil + "/about" }},
-		{name: "a token endpoint without TLS", plot: func(_, issuer, _ string, p *plot) { p.token = strings.Replace(issuer, "https", "http", 1) + "/token" }},
+		{name: "a token endpoint without TLS", plot: func(_, _, evil string, p *plot) { p.token = evil + "/token" }, plain: true},
 		{name: "a token endpoint that redirects", plot: func(_, _, evil string, p *plot) { p.exchange = evil + "/token" }, asked: true},
 		{name: "a refused secret", plot: func(_, _, _ string, p *plot) { p.refused = true }, asked: true},
 		{name: "a blog that redirects", plot: func(_, _, evil string, p *plot) { p.post = evil + "/posts" }, asked: true},
@@ -168,13 +176,20 @@ func TestPublisherIsNotMisled(t *testing.T) {
 					}
 				})
 				evilCA := ca
-				if c.other {
+				switch {
+				case c.other:
 					evilCA = other
+				case c.plain:
+					evilCA = nil
 				}
 				evil := newStranger(t, evilCA, func(w http.ResponseWriter, r *http.Request) {
 					if strings.HasSuffix(r.URL.Path, "posts") {
 						w.Header().Set("Location", "/posts/1")
 						w.WriteHeader(http.StatusCreated)
+						return
+					}
+					if r.URL.Path == "/metadata" {
+						fmt.Fprintf(w, `{"resource": %s, "authorization_servers": %s}`, p.resource, p.servers)
 						return
 					}
 					issues(w, r)
