@@ -334,6 +334,24 @@ func TestUntyped(t *testing.T) {
 	}
 }
 
+// TestUntypedForTheClient: an issuer that calls this server by its client's id is
+// taken at its word where the audience says so.
+func TestUntypedForTheClient(t *testing.T) {
+	s := newStage(t, func(b *provider.Binding) { b.UntypedTokens, b.Audience = true, []string{"web-app"} }, func(c *bearer.Config) {
+		c.Providers[0].ClientID, c.Providers[0].ClientSecret = "web-app", secret.New("x")
+	})
+	untyped := func(changes set) string {
+		return signed(edKey(), `{"alg":"EdDSA","kid":"ed","typ":"JWT"}`, s.issuer.claims(s.now).with(set{"aud": "web-app"}).with(changes).json())
+	}
+	if _, err := s.ask("Bearer", untyped(nil)); err != nil {
+		t.Errorf("an access token: Verify() = %v", err)
+	}
+	// An ID token of the code flow has no more than this.
+	if _, err := s.ask("Bearer", untyped(set{"scope": absent, "client_id": absent, "jti": absent, "azp": "web-app"})); !errors.Is(err, gate.ErrInvalid) {
+		t.Errorf("an ID token: Verify() = %v, want ErrInvalid", err)
+	}
+}
+
 // TestSkew: a minute, and no more.
 func TestSkew(t *testing.T) {
 	s := newStage(t, nil, nil)

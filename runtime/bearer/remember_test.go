@@ -34,6 +34,8 @@ func TestRemembered(t *testing.T) {
 		"keys gone, not noticed":  {set{"exp": 1772373600}, gone, 4 * time.Minute, true},
 		"keys gone, looked again": {set{"exp": 1772373600}, gone, 5*time.Minute + 6*time.Minute, false},
 		"expired meanwhile":       {nil, nil, 6*time.Minute + time.Second, false},
+		"expires within, not yet": {set{"exp": 1772366500}, nil, 159 * time.Second, true}, // it is noon, 100 s before
+		"expires within":          {set{"exp": 1772366500}, nil, 161 * time.Second, false},
 		"keys changed, noticed": {set{"exp": 1772373600}, func(s *stage) {
 			gone(s)
 			s.pass(11 * time.Second)
@@ -43,6 +45,9 @@ func TestRemembered(t *testing.T) {
 		}, 0, false},
 	} {
 		s := newStage(t, nil, nil)
+		if _, err := s.ask("Bearer", s.token(set{"jti": "0"})); err != nil { // has the keys fetched
+			t.Fatalf("%s: Verify() = %v", name, err)
+		}
 		token := s.token(c.changes)
 		if _, err := s.ask("Bearer", token); err != nil {
 			t.Fatalf("%s: Verify() = %v", name, err)
@@ -57,6 +62,26 @@ func TestRemembered(t *testing.T) {
 	}
 }
 
+// TestFiveMinutes: no longer is a signature relied on.
+func TestFiveMinutes(t *testing.T) {
+	for pass, ok := range map[time.Duration]bool{5*time.Minute - 1: true, 5 * time.Minute: false} {
+		s := newStage(t, nil, nil)
+		if _, err := s.ask("Bearer", s.token(set{"jti": "0"})); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(6 * time.Minute)
+		token := s.token(set{"exp": s.now.Unix() + 3600})
+		if _, err := s.ask("Bearer", token); err != nil {
+			t.Fatal(err)
+		}
+		s.issuer.set(func(i *issuer) { i.keys = []string{jwk(otherKey(), "new")} })
+		s.pass(pass) // the keys are older than ten minutes, and gone
+		if _, err := s.ask("Bearer", token); (err == nil) != ok {
+			t.Errorf("after %s: Verify() = %v, want ok %v", pass, err, ok)
+		}
+	}
+}
+
 // TestRememberedForOneScheme: what one scheme took another has not taken.
 func TestRememberedForOneScheme(t *testing.T) {
 	s := newStage(t, nil, func(c *bearer.Config) {
@@ -64,8 +89,10 @@ func TestRememberedForOneScheme(t *testing.T) {
 		c.Bindings["other"] = provider.Binding{Audience: []string{"https://other.example"}}
 	})
 	token := s.token(nil)
-	if _, err := s.ask("Bearer", token); err != nil {
-		t.Fatal(err)
+	for range 2 { // by the second time the keys are there, and it is remembered
+		if _, err := s.ask("Bearer", token); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.auth = s.tokens.Scheme("other")
 	if _, err := s.ask("Bearer", token); !errors.Is(err, gate.ErrInvalid) {

@@ -187,7 +187,8 @@ func TestBindings(t *testing.T) {
 	to := func(names ...string) provider.Binding { return provider.Binding{Providers: names} }
 	all := []provider.Config{one, two, plain}
 	// Issuers side by side at one host.
-	realms := []provider.Config{{Name: "a", Issuer: "https://kc.example/realms/a"}, {Name: "ab", Issuer: "https://kc.example/realms/ab"}}
+	realms := []provider.Config{{Name: "a", Issuer: "https://kc.example/realms/a"}, {Name: "b", Issuer: "https://kc.example/realms/b"}}
+	root := provider.Config{Name: "root", Issuer: "https://kc.example"}
 	for name, c := range map[string]struct {
 		scheme    bearer.Scheme
 		providers []provider.Config
@@ -206,9 +207,10 @@ func TestBindings(t *testing.T) {
 		"another issuer":             {at(bearer.Any, "https://three.example", ""), all, provider.Binding{}, "names the issuer https://three.example"},
 		"another issuer, said":       {at(bearer.Any, "https://three.example", ""), all, to("one"), ""},
 		"the document's endpoint":    {at(bearer.Any, "", "https://two.example/token"), all, provider.Binding{}, ""},
-		"an endpoint of two":         {at(bearer.Any, "", "https://kc.example/token"), realms, provider.Binding{}, "which of the providers a, ab issues tokens at"},
+		"an endpoint of two":         {at(bearer.Any, "", "https://kc.example/token"), realms, provider.Binding{}, "which of the providers a, b issues tokens at"},
 		"an endpoint of one of two":  {at(bearer.Any, "", "https://kc.example/realms/a/token"), realms, provider.Binding{}, ""},
 		"an endpoint begins alike":   {at(bearer.Any, "", "https://kc.example/realms/abc/token"), realms, provider.Binding{}, "not plain"},
+		"one issuer below another":   {at(bearer.Any, "", "https://kc.example/realms/a/token"), append(realms[:2:2], root), provider.Binding{}, "not plain"},
 		"another endpoint":           {at(bearer.Any, "", "https://three.example/token"), []provider.Config{one}, provider.Binding{}, "issued at https://three.example/token"},
 		"an endpoint without a host": {at(bearer.Any, "", "/token"), []provider.Config{one}, provider.Binding{}, ""},
 		"asking without a client":    {at(bearer.Opaque, "", ""), []provider.Config{one}, provider.Binding{}, "client_secret_file"},
