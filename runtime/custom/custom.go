@@ -76,9 +76,12 @@ func (f RequestFunc) VerifyRequest(ctx context.Context, r *http.Request, c gate.
 
 // Basic returns the authenticator of an http scheme basic (RFC 7617) whose
 // passwords v checks. People choose passwords that can be guessed, so failures
-// are held back as those of API keys are, by address and by name: 20 at once and
-// one a second after, each of l's members that is zero. A right password from
-// elsewhere is always taken. It is an error if v is nil.
+// are held back by address and by name: 20 at once and one a second after, each
+// of l's members that is zero. An address that has used up its tries is not
+// looked at, but for names that were good from there, with which it has as many
+// again. A right password from elsewhere is always taken. v is asked about a few
+// passwords at once, 16 or one less than l.AddressBurst; more wait, for 10 s at
+// most. It is an error if v is nil.
 func Basic(v PasswordVerifier, l limit.Limits) (gate.Authenticator, error) {
 	if isNil(v) {
 		return nil, errors.New("custom: there is no verifier of passwords")
@@ -86,12 +89,56 @@ func Basic(v PasswordVerifier, l limit.Limits) (gate.Authenticator, error) {
 	if err := l.Check(); err != nil {
 		return nil, fmt.Errorf("custom: %w", err)
 	}
-	return &basic{v, limit.New(l, nil, slog.Default, time.Now)}, nil
+	checks := maxChecks
+	if l.AddressBurst > 0 {
+		checks = min(checks, max(1, l.AddressBurst-1))
+	}
+	return &basic{
+		verifier: v,
+		limit:    limit.New(l, nil, slog.Default, time.Now),
+		checks:   make(chan struct{}, checks),
+		waiting:  make(chan struct{}, maxWaiting),
+	}, nil
 }
+
+const (
+	// maxChecks is how many passwords are looked at at once: a hash takes long
+	// on purpose. It is less than the tries of an address, so that a caller who
+	// sends many requests at once with the right password is let in with all.
+	maxChecks = 16
+	// maxWaiting is how many more wait for their turn, each for checkTime.
+	maxWaiting = 1024
+	checkTime  = 10 * time.Second
+)
 
 type basic struct {
 	verifier PasswordVerifier
 	limit    *limit.Limiter
+	// checks and waiting hold a value for each password that is looked at, and
+	// that waits.
+	checks, waiting chan struct{}
+}
+
+// errBusy means that too many passwords are looked at. It says nothing of the
+// password.
+var errBusy = errors.New("custom: too many passwords are being checked")
+
+// turn waits for the turn of a password.
+func (b *basic) turn(ctx context.Context) error {
+	select {
+	case b.waiting <- struct{}{}:
+		defer func() { <-b.waiting }()
+	default:
+		return errBusy
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, checkTime, errBusy)
+	defer cancel()
+	select {
+	case b.checks <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 var underBasic = gate.Authorization("basic")
@@ -112,14 +159,25 @@ func (b *basic) Verify(ctx context.Context, r *http.Request, c gate.Credential) 
 	if err != nil {
 		return gate.Identity{}, b.limit.Failed(ctx, from, "", fmt.Errorf("%w: custom: %w", gate.ErrInvalid, err))
 	}
+	if err := b.turn(ctx); err != nil {
+		return gate.Identity{}, err
+	}
+	defer func() { <-b.checks }()
+	// Counted before the look: else all guesses that come while the first is
+	// looked at would be looked at.
+	attempt, err := b.limit.Attempt(from, name)
+	if err != nil {
+		return gate.Identity{}, err
+	}
 	who, err := b.verifier.VerifyPassword(ctx, name, password)
 	switch {
 	case errors.Is(err, gate.ErrInvalid):
-		return gate.Identity{}, b.limit.Failed(ctx, from, name, err)
+		return gate.Identity{}, attempt.Failed(ctx, err)
 	case err != nil:
+		attempt.Undecided()
 		return gate.Identity{}, err
 	}
-	b.limit.Succeeded(from, name)
+	attempt.Succeeded()
 	return who, nil
 }
 

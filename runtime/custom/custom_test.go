@@ -13,6 +13,9 @@ import (
 	"github.com/gatewright/gatewright/runtime/custom"
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/limit"
+	"strconv"
+	"sync"
+	"sync/atomic"
 )
 
 type passwords struct{ calls int }
@@ -141,6 +144,126 @@ func TestBasicLimits(t *testing.T) {
 	}
 	if _, err := try(t, a, "203.0.113.3:1", good); err != nil {
 		t.Errorf("the right password = %v", err)
+	}
+}
+
+// TestBasicAtOnce: guesses that come together are counted together, whatever
+// is still being looked at, and few are looked at at once. A caller with the
+// right password is let in with all that it sends at once.
+func TestBasicAtOnce(t *testing.T) {
+	var calls, now, most atomic.Int32
+	verifier := custom.PasswordFunc(func(_ context.Context, name, password string) (gate.Identity, error) {
+		calls.Add(1)
+		n := now.Add(1)
+		defer now.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		time.Sleep(5 * time.Millisecond)
+		if password != "right" {
+			return gate.Identity{}, gate.ErrInvalid
+		}
+		return gate.Identity{Client: &gate.Client{ID: name}}, nil
+	})
+	a, err := custom.Basic(verifier, limit.Limits{AddressEvery: time.Hour, KeyEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := func(n int, address string, password func(i int) string) (in, wrong, held int) {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				_, err := try(t, a, address, "Basic "+encoded("ada:"+password(i)))
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					in++
+				case errors.As(err, new(*gate.LimitError)):
+					held++
+				case errors.Is(err, gate.ErrInvalid):
+					wrong++
+				default:
+					t.Errorf("Verify() = %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		return in, wrong, held
+	}
+	guess := func(i int) string { return strconv.Itoa(i) }
+	right := func(int) string { return "right" }
+
+	in, wrong, held := all(300, "192.0.2.1:1", guess)
+	if in != 0 || wrong != 20 || held != 280 || calls.Load() != 20 {
+		t.Errorf("300 guesses at once: %d in, %d wrong, %d to wait, %d looked at, want 0, 20, 280, 20", in, wrong, held, calls.Load())
+	}
+	if in, wrong, held := all(100, "192.0.2.2:1", right); in != 100 {
+		t.Errorf("100 times the right password at once: %d in, %d wrong, %d to wait, want all in", in, wrong, held)
+	}
+	if n := most.Load(); n > 16 {
+		t.Errorf("%d passwords were looked at at once, want 16 at most", n)
+	}
+
+	// A neighbour behind the same address has that name's tries once more.
+	calls.Store(0)
+	in, wrong, held = all(300, "192.0.2.2:1", guess)
+	if in != 0 || held != 300-wrong || calls.Load() != 40 {
+		t.Errorf("300 guesses from an address that was good: %d in, %d wrong, %d to wait, %d looked at, want 40 looked at", in, wrong, held, calls.Load())
+	}
+	if _, err := try(t, a, "192.0.2.3:1", "Basic "+encoded("ada:right")); err != nil {
+		t.Errorf("the right password from elsewhere: %v", err)
+	}
+}
+
+// TestBasicFew: with few tries for an address still every right password that
+// comes at once is let in.
+func TestBasicFew(t *testing.T) {
+	verifier := custom.PasswordFunc(func(context.Context, string, string) (gate.Identity, error) {
+		time.Sleep(time.Millisecond)
+		return gate.Identity{Client: &gate.Client{ID: "ada"}}, nil
+	})
+	a, err := custom.Basic(verifier, limit.Limits{AddressBurst: 2, AddressEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if _, err := try(t, a, "192.0.2.1:1", "Basic "+encoded("ada:right")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestBasicBusy: who does not get a turn in time is told nothing of the password.
+func TestBasicBusy(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	verifier := custom.PasswordFunc(func(_ context.Context, name, _ string) (gate.Identity, error) {
+		if name == "first" {
+			close(begun)
+			<-release
+		}
+		return gate.Identity{}, gate.ErrInvalid
+	})
+	a, err := custom.Basic(verifier, limit.Limits{AddressBurst: 1, AddressEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = try(t, a, "192.0.2.1:1", "Basic "+encoded("first:x")) })
+	defer wg.Wait()
+	defer close(release)
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
+	r.RemoteAddr = "192.0.2.2:1"
+	_, err = a.Verify(ctx, r, gate.Credential{Place: gate.Authorization("basic"), Value: encoded("ada:y")})
+	if err == nil || errors.Is(err, gate.ErrInvalid) || errors.As(err, new(*gate.LimitError)) {
+		t.Errorf("Verify() = %v, want an error that says nothing of the password", err)
 	}
 }
 

@@ -45,6 +45,15 @@ func (b *Buckets[K]) Take(k K) time.Duration {
 	return 0
 }
 
+// Give puts back a token that was taken of k's.
+func (b *Buckets[K]) Give(k K) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if full, ok := b.full.Get(k); ok {
+		b.full.Put(k, full-b.every)
+	}
+}
+
 // Drain has k wait at least so long for its next token.
 func (b *Buckets[K]) Drain(k K, wait time.Duration) {
 	if wait <= 0 {

@@ -79,6 +79,7 @@ type Limiter struct {
 	addresses *Buckets[netip.Addr]
 	keys      *Buckets[string]
 	good      *recent[visit]
+	visits    *Buckets[visit] // of those that are good: see Attempt
 
 	limits Limits
 	shared Shared           // may be nil
@@ -105,6 +106,7 @@ func New(l Limits, shared Shared, logger func() *slog.Logger, now func() time.Ti
 		addresses: NewBuckets[netip.Addr](l.AddressBurst, l.AddressEvery, l.Entries, now),
 		keys:      NewBuckets[string](l.KeyBurst, l.KeyEvery, l.Entries, now),
 		good:      newRecent[visit](goodVisits),
+		visits:    NewBuckets[visit](l.AddressBurst, l.AddressEvery, goodVisits, now),
 		limits:    l,
 		shared:    shared,
 		silent:    NewBuckets[string](1, time.Minute, 1, now),
@@ -113,7 +115,8 @@ func New(l Limits, shared Shared, logger func() *slog.Logger, now func() time.Ti
 }
 
 // Before tells, before any work is done, whether the caller has to wait. id is
-// empty where what was presented has none.
+// empty where what was presented has none. It is for secrets that nobody can
+// guess; others are looked at within an Attempt.
 func (l *Limiter) Before(from netip.Addr, id string) error {
 	wait := l.addresses.Wait(from)
 	if wait == 0 || id != "" && l.good.has(visit{from, id}) {
@@ -125,7 +128,11 @@ func (l *Limiter) Before(from netip.Addr, id string) error {
 // Failed counts a failure and returns cause, or a *gate.LimitError where there
 // have been too many.
 func (l *Limiter) Failed(ctx context.Context, from netip.Addr, id string, cause error) error {
-	wait := l.addresses.Take(from)
+	return l.failed(ctx, from, id, l.addresses.Take(from), cause)
+}
+
+// failed counts a failure for all but the address, which has to wait so long.
+func (l *Limiter) failed(ctx context.Context, from netip.Addr, id string, wait time.Duration, cause error) error {
 	if id != "" {
 		wait = max(wait, l.keys.Take(strings.Clone(id)))
 	}
