@@ -27,6 +27,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json"
 
+	"fmt"
 	"github.com/gatewright/gatewright/runtime/bearer"
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/provider"
@@ -266,6 +267,13 @@ func (s *stage) ask(word, token string, change ...func(*http.Request)) (gate.Ide
 		s.t.Fatalf("Find() = %v, %v, %v", c, found, err)
 	}
 	return s.auth.Verify(r.Context(), r, c)
+}
+
+// from has a request come from the nth of many addresses.
+func from(n int) func(*http.Request) {
+	return func(r *http.Request) {
+		r.RemoteAddr = fmt.Sprintf("198.18.%d.%d:1", n>>8&0xff, n&0xff)
+	}
 }
 
 // request carries a token under a word.

@@ -17,6 +17,9 @@ import (
 	"github.com/gatewright/gatewright/runtime/claims"
 	"github.com/gatewright/gatewright/runtime/fetch"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
+	"log/slog"
+	"net/netip"
 )
 
 const (
@@ -28,13 +31,11 @@ const (
 	// inactiveTokens are remembered apart from good ones, which strangers
 	// cannot push out so.
 	inactiveTokens = 4096
-	// maxAsking is how many questions may be on their way to one issuer:
-	// tokens that nobody issued are not to become a flood there.
-	maxAsking = 64
-	// maxStrange is how many of them may be about tokens that were not good
-	// when they came last. The rest is for callers who are known.
-	maxStrange = 48
-	// maxWaiting is how many more questions may wait, each for placeTime.
+	// maxAsking is how many questions may be on their way to one issuer about
+	// tokens that were good when they came last, and as many about others, each
+	// with those that wait in turn: tokens that nobody issued are not to become a
+	// flood there, nor to take the place of callers who are known.
+	maxAsking  = 32
 	maxWaiting = 1024
 	placeTime  = time.Second
 	// maxAnswer is the largest answer about a token, in bytes.
@@ -45,9 +46,11 @@ const (
 type introspection struct {
 	now     func() time.Time
 	flights *singleflight.Group
-	// places, strange and waiting hold a value for each question that has
-	// begun, is about a token not known to be good, and waits.
-	places, strange, waiting chan struct{}
+	// known and strange are the turns of questions about tokens that were good
+	// when they came last, and about others.
+	known, strange limit.Turns
+	// tries counts tokens that the issuer says are no good, by address.
+	tries *limit.Limiter
 
 	mu       *sync.Mutex
 	inactive *cache.Generations[digest, verdict]
@@ -63,17 +66,19 @@ func newIntrospection(now func() time.Time) introspection {
 	inactive := cache.NewGenerations[digest, verdict](inactiveTokens)
 	return introspection{
 		now: now, flights: new(singleflight.Group),
-		places:  make(chan struct{}, maxAsking),
-		strange: make(chan struct{}, maxStrange),
-		waiting: make(chan struct{}, maxWaiting),
+		known:   limit.NewTurns(maxAsking, maxWaiting, placeTime),
+		strange: limit.NewTurns(maxAsking, maxWaiting, placeTime),
+		tries:   limit.New(limit.Limits{}, nil, slog.Default, now),
 		mu:      new(sync.Mutex), inactive: &inactive,
 	}
 }
 
 // ask asks the issuer about a token and remembers what it says for a short
 // time. Of all who have the same token one asks, and none waits for longer than
-// their own context.
-func (s *scheme) ask(ctx context.Context, d digest, text string) (token, error) {
+// their own context. An address whose tokens the issuer does not know again and
+// again has to wait, but for those that were good before: who asks is this server,
+// whoever made the token up.
+func (s *scheme) ask(ctx context.Context, from netip.Addr, d digest, text string) (token, error) {
 	if len(s.issuers) != 1 {
 		return token{}, fmt.Errorf("%w: bearer: it is no JWT of an issuer of this scheme", gate.ErrInvalid)
 	}
@@ -91,6 +96,12 @@ func (s *scheme) ask(ctx context.Context, d digest, text string) (token, error) 
 	if err := i.asking.refused(d); err != nil {
 		return token{}, err
 	}
+	known := s.tokens.knows(d)
+	if !known {
+		if waits := i.asking.tries.Before(from, ""); waits != nil {
+			return token{}, waits
+		}
+	}
 	flight := i.asking.flights.DoChan(string(d[:]), func() (any, error) {
 		// Others wait for it too: it does not end with who began it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
@@ -99,7 +110,10 @@ func (s *scheme) ask(ctx context.Context, d digest, text string) (token, error) 
 	})
 	select {
 	case r := <-flight:
-		if r.Err != nil {
+		switch {
+		case !known && errors.Is(r.Err, gate.ErrInvalid):
+			return token{}, i.asking.tries.Failed(ctx, from, "", r.Err)
+		case r.Err != nil:
 			return token{}, r.Err
 		}
 		return r.Val.(token), nil
@@ -119,11 +133,15 @@ func (s *scheme) askNow(ctx context.Context, i *issuer, d digest, text string) (
 	if v, ok := s.tokens.recall(d); ok { // another question has just ended
 		return v, nil
 	}
-	leave, err := i.asking.enter(ctx, s.tokens.knows(d))
-	if err != nil {
-		return token{}, fmt.Errorf("bearer: provider %s: %w", i.Name, err)
+	turns := i.asking.strange
+	if s.tokens.knows(d) {
+		turns = i.asking.known
 	}
-	defer leave()
+	end, err := turns.Take(ctx)
+	if err != nil {
+		return token{}, fmt.Errorf("bearer: asking provider %s about a token: %w", i.Name, err)
+	}
+	defer end()
 	begun := s.tokens.cfg.Now()
 	c, err := i.introspect(ctx, text)
 	if err != nil {
@@ -159,43 +177,6 @@ func (t *Tokens) forget(d digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.verified.Delete(d)
-}
-
-// errBusy means that too many questions are on their way. It says nothing of
-// the token.
-var errBusy = errors.New("too many questions about tokens are on their way")
-
-// enter takes a place for a question, of those for everybody or, where the
-// token is known, of all. It waits a moment for one.
-func (q *introspection) enter(ctx context.Context, known bool) (leave func(), err error) {
-	select {
-	case q.waiting <- struct{}{}:
-		defer func() { <-q.waiting }()
-	default:
-		return nil, errBusy
-	}
-	ctx, cancel := context.WithTimeout(ctx, placeTime)
-	defer cancel()
-	need := []chan struct{}{q.places}
-	if !known {
-		need = []chan struct{}{q.strange, q.places}
-	}
-	var taken []chan struct{}
-	leave = func() {
-		for _, c := range taken {
-			<-c
-		}
-	}
-	for _, c := range need {
-		select {
-		case c <- struct{}{}:
-			taken = append(taken, c)
-		case <-ctx.Done():
-			leave()
-			return nil, errBusy
-		}
-	}
-	return leave, nil
 }
 
 // introspect sends the question (RFC 7662, section 2.1).

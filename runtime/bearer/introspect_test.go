@@ -20,6 +20,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/bearer"
 	"github.com/gatewright/gatewright/runtime/discovery"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/provider"
 )
 
@@ -517,33 +518,111 @@ func TestIntrospectFlood(t *testing.T) {
 			reply(w, `{"active":false}`)
 		}
 	})
-	const flood = 200
+	const flood, places = 1500, 32
 	errs := make(chan error, flood)
 	for n := range flood {
-		go func() { _, err := s.ask("Bearer", fmt.Sprintf("junk%d", n)); errs <- err }()
+		go func() { _, err := s.ask("Bearer", fmt.Sprintf("junk%d", n), from(n)); errs <- err }()
 	}
-	for range flood - 48 { // those beyond wait a second and are told to come again
-		if err := <-errs; err == nil || errors.Is(err, gate.ErrInvalid) || !strings.Contains(err.Error(), "too many questions") {
-			t.Errorf("Verify() in the flood = %v, want that there are too many questions", err)
+	busy := func() {
+		if err := <-errs; !errors.Is(err, limit.ErrBusy) || errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("Verify() in the flood = %v, want that there are too many at once", err)
 		}
 	}
+	for range flood - places - 1024 { // beyond those that wait
+		busy()
+	}
+	// All places of strangers are taken, and so are those of strangers who wait.
 	if _, err := s.ask("Bearer", "known"); err != nil {
 		t.Errorf("Verify() of a known token in the flood = %v, want nil", err)
+	}
+	for range 1024 { // they wait a second and are told to come again
+		busy()
 	}
 	if _, err := s.ask("Bearer", "withdrawn"); err == nil || errors.Is(err, gate.ErrInvalid) {
 		t.Errorf("Verify() of a token that was known in the flood = %v, want that there are too many questions", err)
 	}
 	close(release)
-	for range 48 {
+	for range places {
 		if err := <-errs; !errors.Is(err, gate.ErrInvalid) {
 			t.Errorf("Verify() = %v, want ErrInvalid", err)
 		}
 	}
-	if most != 48 {
-		t.Errorf("%d questions were on their way at once, want 48", most)
+	if most != places {
+		t.Errorf("%d questions were on their way at once, want %d", most, places)
 	}
 	if _, err := s.ask("Bearer", "junk-again"); !errors.Is(err, gate.ErrInvalid) {
 		t.Errorf("Verify() after the flood = %v, want ErrInvalid: all places are free again", err)
+	}
+}
+
+// An address that makes tokens up has to wait, before the issuer is asked. It
+// alone, and not with what was good before.
+func TestAskedTooOften(t *testing.T) {
+	s := newAsking(t, nil, nil)
+	s.issuer.set(func(i *issuer) {
+		i.answer = func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.FormValue("token"), "good") {
+				reply(w, s.active().json())
+				return
+			}
+			reply(w, `{"active":false}`)
+		}
+	})
+	if _, err := s.ask("Bearer", "good"); err != nil {
+		t.Fatal(err)
+	}
+	held := func(err error) bool { return errors.As(err, new(*gate.LimitError)) }
+	for n := range 20 {
+		if _, err := s.ask("Bearer", fmt.Sprintf("junk%d", n)); !errors.Is(err, gate.ErrInvalid) || held(err) {
+			t.Fatalf("Verify() of token %d = %v, want ErrInvalid", n, err)
+		}
+	}
+	before := s.issuer.asked.Load()
+	for _, token := range []string{"junk20", "good-new"} {
+		if _, err := s.ask("Bearer", token); !held(err) || s.issuer.asked.Load() != before {
+			t.Errorf("Verify(%q) = %v, asked %d times more, want to wait, 0", token, err, s.issuer.asked.Load()-before)
+		}
+	}
+	if _, err := s.ask("Bearer", "good-new", from(1)); err != nil {
+		t.Errorf("Verify() of a new token from elsewhere = %v", err)
+	}
+	s.pass(31 * time.Second) // by then there are tries again
+	for n := range 20 {
+		_, _ = s.ask("Bearer", fmt.Sprintf("more%d", n))
+	}
+	if _, err := s.ask("Bearer", "junk99"); !held(err) {
+		t.Errorf("Verify() of one token more = %v, want to wait", err)
+	}
+	if _, err := s.ask("Bearer", "good"); err != nil {
+		t.Errorf("Verify() of a token that was good, when it has to be asked about again = %v", err)
+	}
+}
+
+// A person's token that is over counts for no guess: behind one address there may
+// be many people.
+func TestOverIsNoGuess(t *testing.T) {
+	s := newAsking(t, nil, nil)
+	over := false
+	s.issuer.set(func(i *issuer) {
+		i.answer = func(w http.ResponseWriter, _ *http.Request) {
+			if over {
+				reply(w, `{"active":false}`)
+				return
+			}
+			reply(w, s.active().json())
+		}
+	})
+	for n := range 50 {
+		if _, err := s.ask("Bearer", fmt.Sprintf("token%d", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.issuer.set(func(*issuer) { over = true })
+	s.pass(31 * time.Second)
+	for n := range 50 {
+		if _, err := s.ask("Bearer", fmt.Sprintf("token%d", n)); !errors.Is(err, gate.ErrInvalid) {
+			t.Fatalf("Verify() of token %d that is over = %v, want ErrInvalid", n, err)
+		}
 	}
 }
 
@@ -564,7 +643,7 @@ func TestIntrospectBounded(t *testing.T) {
 	}
 	const junk = 2*4096 + 1
 	for n := range junk {
-		if _, err := s.ask("Bearer", fmt.Sprintf("junk%d", n)); !errors.Is(err, gate.ErrInvalid) {
+		if _, err := s.ask("Bearer", fmt.Sprintf("junk%d", n), from(n)); !errors.Is(err, gate.ErrInvalid) {
 			t.Fatalf("Verify() = %v, want ErrInvalid", err)
 		}
 	}

@@ -92,7 +92,7 @@ func (s *scheme) Find(r *http.Request) (gate.Credential, bool, error) {
 
 // Verify implements gate.Authenticator.
 func (s *scheme) Verify(ctx context.Context, r *http.Request, c gate.Credential) (gate.Identity, error) {
-	v, err := s.verify(ctx, c.Value)
+	v, err := s.verify(ctx, r, c.Value)
 	if err == nil {
 		err = s.checkBinding(ctx, r, c, v)
 	}

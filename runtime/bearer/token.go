@@ -9,7 +9,9 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/jwks"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/user"
+	"net/http"
 )
 
 // maxToken is the largest token looked at, in bytes.
@@ -52,7 +54,7 @@ func (r remembered) holds(now time.Time) bool {
 }
 
 // verify returns what is known of a token that is good now.
-func (s *scheme) verify(ctx context.Context, text string) (token, error) {
+func (s *scheme) verify(ctx context.Context, r *http.Request, text string) (token, error) {
 	if len(text) > maxToken {
 		return token{}, fmt.Errorf("%w: bearer: a token of %d bytes, at most %d are read", gate.ErrInvalid, len(text), maxToken)
 	}
@@ -64,14 +66,14 @@ func (s *scheme) verify(ctx context.Context, text string) (token, error) {
 		return token{}, fmt.Errorf("%w: %w", gate.ErrInvalid, err)
 	}
 	if s.Kind == Opaque || s.Kind == Any && !s.isOurJWT(text) {
-		return s.ask(ctx, d, text)
+		return s.ask(ctx, limit.Address(r), d, text)
 	}
-	r, err := s.verifyJWT(ctx, text)
+	v, err := s.verifyJWT(ctx, text)
 	if err != nil {
 		return token{}, err
 	}
-	s.tokens.remember(d, r)
-	return r.token, nil
+	s.tokens.remember(d, v)
+	return v.token, nil
 }
 
 // digest names text and the scheme. Most tokens are hashed without a copy of

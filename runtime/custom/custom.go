@@ -96,8 +96,7 @@ func Basic(v PasswordVerifier, l limit.Limits) (gate.Authenticator, error) {
 	return &basic{
 		verifier: v,
 		limit:    limit.New(l, nil, slog.Default, time.Now),
-		checks:   make(chan struct{}, checks),
-		waiting:  make(chan struct{}, maxWaiting),
+		turns:    limit.NewTurns(checks, maxWaiting, checkTime),
 	}, nil
 }
 
@@ -114,31 +113,7 @@ const (
 type basic struct {
 	verifier PasswordVerifier
 	limit    *limit.Limiter
-	// checks and waiting hold a value for each password that is looked at, and
-	// that waits.
-	checks, waiting chan struct{}
-}
-
-// errBusy means that too many passwords are looked at. It says nothing of the
-// password.
-var errBusy = errors.New("custom: too many passwords are being checked")
-
-// turn waits for the turn of a password.
-func (b *basic) turn(ctx context.Context) error {
-	select {
-	case b.waiting <- struct{}{}:
-		defer func() { <-b.waiting }()
-	default:
-		return errBusy
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, checkTime, errBusy)
-	defer cancel()
-	select {
-	case b.checks <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	turns    limit.Turns
 }
 
 var underBasic = gate.Authorization("basic")
@@ -159,10 +134,11 @@ func (b *basic) Verify(ctx context.Context, r *http.Request, c gate.Credential) 
 	if err != nil {
 		return gate.Identity{}, b.limit.Failed(ctx, from, "", fmt.Errorf("%w: custom: %w", gate.ErrInvalid, err))
 	}
-	if err := b.turn(ctx); err != nil {
-		return gate.Identity{}, err
+	end, err := b.turns.Take(ctx)
+	if err != nil {
+		return gate.Identity{}, fmt.Errorf("custom: checking a password: %w", err)
 	}
-	defer func() { <-b.checks }()
+	defer end()
 	// Counted before the look: else all guesses that come while the first is
 	// looked at would be looked at.
 	attempt, err := b.limit.Attempt(from, name)
