@@ -119,7 +119,7 @@ func TestArrows(t *testing.T) {
 		"runtime/bearer": {
 			module + "/runtime/gate", module + "/runtime/user", module + "/runtime/session", module + "/runtime/secret", module + "/runtime/provider",
 			module + "/runtime/discovery", module + "/runtime/jwks", module + "/runtime/claims", module + "/runtime/fetch", module + "/runtime/cache",
-			module + "/runtime/dpop", module + "/runtime/clientcert", module + "/runtime/problem", jsonV2, "golang.org/x/sync",
+			module + "/runtime/dpop", module + "/runtime/clientcert", module + "/runtime/problem", module + "/runtime/limit", jsonV2, "golang.org/x/sync",
 		},
 		"runtime/clientcert": {module + "/runtime/gate", module + "/runtime/cache", module + "/runtime/problem", "github.com/dunglas/httpsfv"},
 		"runtime/custom":     {module + "/runtime/gate", module + "/runtime/limit"},

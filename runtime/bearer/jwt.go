@@ -268,6 +268,9 @@ func (t *token) readClient(i *issuer, c claims.Set) error {
 		return nil
 	}
 	t.client = i.Name + "/" + t.name
+	if i.Preset == "okta" || c.Has("cid") {
+		return t.readOkta(c)
+	}
 	var said [2]string
 	for n, name := range []string{"gty", "idtyp"} {
 		var err error
@@ -276,6 +279,24 @@ func (t *token) readClient(i *issuer, c claims.Set) error {
 		}
 	}
 	t.forClient = t.subject == "" || t.subject == t.name || said[0] == "client-credentials" || said[1] == "app"
+	return nil
+}
+
+// readOkta reads whom a token of Okta speaks of. Its sub is the name that a person
+// signs in with, which may be somebody else's later, and which some may choose;
+// the id, sub of its ID tokens, is uid. Programs' tokens have none.
+func (t *token) readOkta(c claims.Set) error {
+	id, err := c.ID("uid")
+	switch {
+	case err != nil:
+		return err
+	case id != "":
+		t.subject = id
+	case t.subject == "" || t.subject == t.name:
+		t.forClient = true
+	default:
+		return errors.New("it is a person's, and has no uid: Okta's sub is a name that may be another person's later")
+	}
 	return nil
 }
 

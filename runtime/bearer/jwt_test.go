@@ -56,13 +56,14 @@ func TestJWTClient(t *testing.T) {
 		changes set
 		id      string // "": a person
 	}{
-		"its own":            {set{"sub": "robot", "client_id": "robot"}, "main/robot"},
-		"with an id of ours": {set{"sub": "billing-app", "client_id": "billing-app"}, "billing"},
-		"as Auth0 says it":   {set{"sub": "robot@clients", "azp": "robot", "client_id": absent, "gty": "client-credentials"}, "main/robot"},
-		"as Entra says it":   {set{"sub": "2f1c", "azp": "robot", "client_id": absent, "idtyp": "app"}, "main/robot"},
-		"as Okta says it":    {set{"sub": "robot", "cid": "robot", "client_id": absent}, "main/robot"},
-		"a person's":         {set{"sub": "ada", "client_id": "robot"}, ""},
-		"a person's, gty":    {set{"sub": "ada", "client_id": "robot", "gty": "password"}, ""},
+		"its own":                             {set{"sub": "robot", "client_id": "robot"}, "main/robot"},
+		"with an id of ours":                  {set{"sub": "billing-app", "client_id": "billing-app"}, "billing"},
+		"as Auth0 says it":                    {set{"sub": "robot@clients", "azp": "robot", "client_id": absent, "gty": "client-credentials"}, "main/robot"},
+		"as Entra says it":                    {set{"sub": "2f1c", "azp": "robot", "client_id": absent, "idtyp": "app"}, "main/robot"},
+		"as Okta says it":                     {set{"sub": "robot", "cid": "robot", "client_id": absent}, "main/robot"},
+		"Okta's person, called as the client": {set{"sub": "robot", "cid": "robot", "uid": "00u1", "client_id": absent}, ""},
+		"a person's":                          {set{"sub": "ada", "client_id": "robot"}, ""},
+		"a person's, gty":                     {set{"sub": "ada", "client_id": "robot", "gty": "password"}, ""},
 	} {
 		header := typed
 		if c.changes["client_id"] == absent {
@@ -77,6 +78,36 @@ func TestJWTClient(t *testing.T) {
 		case c.id == "" && (who.User == nil || who.Client != nil), c.id != "" && (who.Client == nil || who.User != nil || who.Client.ID != c.id):
 			t.Errorf("%s: Verify() = user %v, client %v, want client %q", name, who.User, who.Client, c.id)
 		}
+	}
+}
+
+// TestOktaPerson: a person's id at Okta is uid, as a login has it in sub; sub of
+// its access tokens is a name that others may get.
+func TestOktaPerson(t *testing.T) {
+	untyped := func(s *stage, changes set) string {
+		return signed(edKey(), `{"alg":"EdDSA","kid":"ed"}`, s.issuer.claims(s.now).with(set{"sub": "ada@blog.example"}).with(changes).json())
+	}
+	s := newStage(t, func(b *provider.Binding) { b.UntypedTokens = true }, nil)
+	okta := newStage(t, func(b *provider.Binding) { b.UntypedTokens = true }, func(c *bearer.Config) { c.Providers[0].Preset = "okta" })
+	for name, c := range map[string]struct {
+		stage  *stage
+		client set
+	}{
+		"by cid":    {s, set{"client_id": absent, "cid": "phone"}},
+		"by preset": {okta, set{"client_id": "phone"}},
+	} {
+		who, err := c.stage.ask("Bearer", untyped(c.stage, set{"uid": "00u1"}.with(c.client)))
+		if err != nil || who.User == nil || who.User.Subject != "00u1" {
+			t.Errorf("%s: Verify() = user %+v, %v, want 00u1", name, who.User, err)
+		}
+		if _, err := c.stage.ask("Bearer", untyped(c.stage, c.client)); !errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("%s: Verify() without uid = %v, want ErrInvalid", name, err)
+		}
+	}
+	// Nobody else's uid is looked at.
+	who, err := s.ask("Bearer", s.token(set{"sub": "ada", "uid": "00u1"}))
+	if err != nil || who.User == nil || who.User.Subject != "ada" {
+		t.Errorf("Verify() of another issuer's token = user %+v, %v, want ada", who.User, err)
 	}
 }
 
@@ -312,7 +343,9 @@ func TestUntyped(t *testing.T) {
 		{"Auth0's, of a program without scopes", untyped(jwt, set{"scope": absent, "gty": "client-credentials"}), ""},
 		{"Entra's, of a program without scopes", untyped(jwt, set{"scope": absent, "azpacr": "1"}), ""},
 		{"Entra's of version 1", untyped(jwt, set{"scope": absent, "azp": absent, "appid": "phone", "appidacr": "1"}), ""},
-		{"Okta's", untyped("", set{"scope": absent, "azp": absent, "cid": "phone"}), ""},
+		{"Okta's", untyped("", set{"scope": absent, "azp": absent, "cid": "phone", "uid": "00u1"}), ""},
+		{"Okta's, of a person without an id", untyped("", set{"scope": absent, "azp": absent, "cid": "phone"}), "no uid"},
+		{"Okta's, with an id that is none", untyped("", set{"scope": absent, "azp": absent, "cid": "phone", "uid": 1}), "uid"},
 		{"Cognito's", untyped("", set{"token_use": "access", "azp": absent, "client_id": "phone"}), ""},
 		{"typed", signed(edKey(), typed, s.issuer.claims(s.now).with(set{"aud": "api"}).json()), ""},
 		{"an ID token's nonce", untyped(jwt, set{"nonce": "x"}), "it has nonce"},
