@@ -48,8 +48,9 @@ type Body struct {
 	Contents []Content
 }
 
-// A Stream is a body that the handler reads itself. Nothing of it has been read
-// or validated. Read fails with a *[problem.Error] (413) beyond the size limit.
+// A Stream is a body that the handler reads itself. Nothing of it has been
+// validated, nor read, unless it came with a Content-Digest: then all of it was,
+// and has that digest. Read fails with a *[problem.Error] (413) beyond the size limit.
 // The handler need not close it.
 type Stream struct {
 	io.ReadCloser
@@ -165,7 +166,16 @@ func (d *Decoder) read(a *announcement) error {
 		return nil
 	}
 	if c.Kind == Binary || c.Kind == Opaque {
-		return c.stream(Stream{&limited{body, a.limit}, a.mediaType, a.params})
+		body = &limited{body, a.limit}
+		if len(d.r.Header["Content-Digest"]) > 0 {
+			// A handler may stop before the end, and would not hear then that
+			// what it has acted upon is not what was signed.
+			if body, err = spooled(d.r.Context(), body); err != nil {
+				return readError(err, a.limit)
+			}
+			d.r.Body = http.NoBody
+		}
+		return c.stream(Stream{body, a.mediaType, a.params})
 	}
 	data, err := io.ReadAll(body)
 	if err != nil {
@@ -311,6 +321,9 @@ func tooLarge(limit int64) *problem.Error {
 
 // readError says why a body could not be read to its end.
 func readError(err error, limit int64) error {
+	if isFault(err) {
+		return err
+	}
 	if e, ok := errors.AsType[*problem.Error](err); ok {
 		return e
 	}
