@@ -121,10 +121,12 @@ func TestArrows(t *testing.T) {
 			module + "/runtime/discovery", module + "/runtime/jwks", module + "/runtime/claims", module + "/runtime/fetch", module + "/runtime/cache",
 			module + "/runtime/dpop", module + "/runtime/clientcert", module + "/runtime/problem", module + "/runtime/limit", jsonV2, "golang.org/x/sync",
 		},
-		"runtime/clientcert": {module + "/runtime/gate", module + "/runtime/cache", module + "/runtime/problem", "github.com/dunglas/httpsfv"},
-		"runtime/custom":     {module + "/runtime/gate", module + "/runtime/limit"},
-		"runtime/claims":     {jsonV2},
-		"runtime/discovery":  {module + "/runtime/fetch"},
+		"runtime/clientcert": {
+			module + "/runtime/gate", module + "/runtime/cache", module + "/runtime/problem", "github.com/dunglas/httpsfv", "golang.org/x/sync",
+		},
+		"runtime/custom":    {module + "/runtime/gate", module + "/runtime/limit"},
+		"runtime/claims":    {jsonV2},
+		"runtime/discovery": {module + "/runtime/fetch"},
 		"runtime/account": {
 			module + "/runtime/apikey", module + "/runtime/session", module + "/runtime/user", module + "/runtime/gate", module + "/runtime/page",
 			module + "/runtime/origin", module + "/runtime/problem", module + "/runtime/audit", module + "/runtime/secret", jsonV2,

@@ -21,10 +21,12 @@ func Ask(base *tls.Config, hosts []string) *tls.Config {
 	for i, h := range hosts {
 		names[i] = strings.ToLower(h)
 	}
-	// Both are made once: keys of session tickets belong to a configuration,
-	// so that a session with a certificate is not taken up for another host.
 	plain, asking := base.Clone(), base.Clone()
 	asking.ClientAuth = tls.RequestClientCert
+	// The keys of tickets are those of the outer configuration for both: a
+	// session that began at another host, where no certificate was asked for,
+	// would be taken up here without one, and the other way round.
+	asking.SessionTicketsDisabled = true
 	outer := base.Clone()
 	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if slices.Contains(names, hostOf(hello)) {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/cache"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"golang.org/x/sync/singleflight"
 )
 
 // A Config says whose certificates are taken, and what they may do.
@@ -42,8 +43,15 @@ const (
 	// unless the files change.
 	rememberedTime  = time.Minute
 	rememberedCerts = 4096
-	// maxChain is how many certificates a client may send.
-	maxChain = 10
+	// refusedTime is how long one that is not is refused without another look:
+	// chains can be made that nobody signed and that take long to refuse.
+	// refusedCerts are remembered apart from good ones, which strangers cannot
+	// push out so.
+	refusedTime  = 5 * time.Second
+	refusedCerts = 1024
+	// maxChain is how many certificates a client may send, its own among them.
+	// The ways through those above it grow with their factorial.
+	maxChain = 5
 	minRSA   = 2048 // bits
 )
 
@@ -56,14 +64,21 @@ type Certificates struct {
 	clients map[string]string // what a certificate names -> id
 	files   watched
 
-	mu   sync.Mutex
-	good cache.Generations[[sha256.Size]byte, remembered]
+	looks singleflight.Group // at chains
+
+	mu        sync.Mutex
+	good, bad cache.Generations[sum, remembered]
 }
 
-// A remembered chain is good until a time, as far as the files are the same.
+// A sum names a chain.
+type sum [sha256.Size]byte
+
+// A remembered chain is good, or refused because of err, until a time, as far as
+// the files are the same.
 type remembered struct {
 	version uint64
 	until   time.Time
+	err     error
 }
 
 // New reads the files of cfg. Its error names everything that is wrong.
@@ -72,7 +87,10 @@ func New(cfg Config) (*Certificates, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Certificates{cfg: cfg, clients: make(map[string]string), good: cache.NewGenerations[[sha256.Size]byte, remembered](rememberedCerts)}
+	c := &Certificates{
+		cfg: cfg, clients: make(map[string]string),
+		good: cache.NewGenerations[sum, remembered](rememberedCerts), bad: cache.NewGenerations[sum, remembered](refusedCerts),
+	}
 	for id, names := range cfg.Clients {
 		for _, name := range names {
 			c.clients[name] = id
@@ -130,8 +148,8 @@ func (s scheme) Verify(ctx context.Context, r *http.Request, _ gate.Credential) 
 	return gate.Identity{Client: &gate.Client{ID: id, Name: text}, Scopes: s.cfg.Scopes[id]}, nil
 }
 
-// verify verifies a chain, the client's own certificate first, or knows it to
-// be good.
+// verify verifies a chain, the client's own certificate first, or knows what
+// came of it before.
 func (c *Certificates) verify(ctx context.Context, chain []*x509.Certificate) error {
 	if len(chain) > maxChain {
 		return fmt.Errorf("%w: clientcert: %d certificates came, at most %d are read", gate.ErrInvalid, len(chain), maxChain)
@@ -141,26 +159,51 @@ func (c *Certificates) verify(ctx context.Context, chain []*x509.Certificate) er
 		_, _ = fmt.Fprintf(h, "%d:", len(cert.Raw)) // a hash takes everything
 		_, _ = h.Write(cert.Raw)
 	}
-	sum := [sha256.Size]byte(h.Sum(nil))
+	d := sum(h.Sum(nil))
 	trust := c.files.current(ctx)
 	now := c.cfg.Now()
+	if r, ok := c.recall(d); ok && r.version == trust.version && now.Before(r.until) {
+		return r.err
+	}
+	// Of all who show it at once one looks.
+	_, err, _ := c.looks.Do(fmt.Sprintf("%d:%s", trust.version, d[:]), func() (any, error) {
+		return nil, c.look(trust, d, chain, now)
+	})
+	return err
+}
+
+// recall returns what is remembered of a chain.
+func (c *Certificates) recall(d sum) (remembered, bool) {
 	c.mu.Lock()
-	r, ok := c.good.Get(sum)
-	c.mu.Unlock()
-	if ok && r.version == trust.version && now.Before(r.until) {
-		return nil
+	defer c.mu.Unlock()
+	if r, ok := c.good.Get(d); ok {
+		return r, true
 	}
-	until, err := trust.verify(chain, now)
+	return c.bad.Get(d)
+}
+
+// look verifies a chain and remembers what came of it.
+func (c *Certificates) look(t *trust, d sum, chain []*x509.Certificate, now time.Time) error {
+	until, err := t.verify(chain, now)
+	if err != nil && !errors.Is(err, gate.ErrInvalid) {
+		return err // it cannot be told, and may be in a moment
+	}
+	most := now.Add(rememberedTime)
 	if err != nil {
-		return err
+		most, until = now.Add(refusedTime), time.Time{}
 	}
-	if most := now.Add(rememberedTime); until.After(most) {
+	if until.IsZero() || until.After(most) {
 		until = most
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.good.Put(sum, remembered{trust.version, until})
-	return nil
+	if err != nil {
+		c.good.Delete(d) // it would be found there first
+		c.bad.Put(d, remembered{t.version, until, err})
+	} else {
+		c.good.Put(d, remembered{t.version, until, nil})
+	}
+	return err
 }
 
 // verify returns until when at least the chain is good. The error wraps

@@ -28,8 +28,13 @@ import (
 	"testing"
 	"time"
 
+	"encoding/binary"
+	"fmt"
 	"github.com/gatewright/gatewright/runtime/clientcert"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"net"
+	"runtime"
+	"strconv"
 )
 
 var (
@@ -92,6 +97,25 @@ func (a *authority) revoke(next time.Time, certs ...*x509.Certificate) []byte {
 		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: now})
 	}
 	return must(x509.CreateRevocationList(rand.Reader, l, a.cert, a.key))
+}
+
+// list makes a list of one certificate, with extensions of it and of its entry.
+func (a *authority) list(all, entry []pkix.Extension) []byte {
+	return must(x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: serial(), ThisUpdate: now, NextUpdate: now.Add(time.Hour), ExtraExtensions: all,
+		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: serial(), RevocationTime: now, ExtraExtensions: entry}},
+	}, a.cert, a.key))
+}
+
+// critical is an extension that has to be understood.
+func critical(id string) []pkix.Extension {
+	oid := must(x509.ParseOID(id))
+	var e pkix.Extension
+	for _, part := range strings.Split(oid.String(), ".") {
+		e.Id = append(e.Id, must(strconv.Atoi(part)))
+	}
+	e.Critical, e.Value = true, []byte{5, 0}
+	return []pkix.Extension{e}
 }
 
 func certPEM(certs ...*x509.Certificate) []byte {
@@ -170,7 +194,7 @@ func TestVerify(t *testing.T) {
 		"revoked":                {[]*x509.Certificate{revoked}, "was revoked"},
 		"by a revoked one":       {[]*x509.Certificate{revokedMiddle.issue(nil), revokedMiddle.cert}, "no list of"}, // nobody can tell
 		"small key":              {[]*x509.Certificate{ca.issue(func(c *x509.Certificate) { c.PublicKey = &small.PublicKey })}, "too weak"},
-		"a long chain":           {append([]*x509.Certificate{ca.issue(nil)}, many...), "at most 10"},
+		"a long chain":           {append([]*x509.Certificate{ca.issue(nil)}, many...), "at most 5"},
 		"no common name":         {[]*x509.Certificate{ca.issue(func(c *x509.Certificate) { c.Subject = pkix.Name{Organization: []string{"x"}} })}, "0 names"},
 		"two common names": {[]*x509.Certificate{ca.issue(func(c *x509.Certificate) {
 			c.Subject = pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{{Type: []int{2, 5, 4, 3}, Value: "a"}, {Type: []int{2, 5, 4, 3}, Value: "billing"}}}
@@ -260,6 +284,9 @@ func TestNewRefuses(t *testing.T) {
 		"list that is none":    {clientcert.Config{CA: good, CRL: write(t, dir, "xc", []byte("x"))}, "cannot be read"},
 		"two lists of one":     {clientcert.Config{CA: good, CRL: write(t, dir, "tc", crlPEM(ca.revoke(now.Add(time.Hour)), ca.revoke(now.Add(time.Hour))))}, "two lists"},
 		"a list that is not":   {clientcert.Config{CA: good, CRL: filepath.Join(dir, "none")}, "none"},
+		"a list of changes":    {clientcert.Config{CA: good, CRL: write(t, dir, "dc", ca.list(critical("2.5.29.27"), nil))}, "2.5.29.27"},
+		"a part of a list":     {clientcert.Config{CA: good, CRL: write(t, dir, "pc", ca.list(critical("2.5.29.28"), nil))}, "complete list"},
+		"others' certificates": {clientcert.Config{CA: good, CRL: write(t, dir, "ic", ca.list(nil, critical("2.5.29.29")))}, "2.5.29.29"},
 		"a broken certificate": {clientcert.Config{CA: write(t, dir, "b", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}))}, "cannot be read"},
 	} {
 		if _, err := clientcert.New(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -338,6 +365,147 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("a file that is gone", later, true)
+}
+
+// TestRefusedOnce: a chain that is refused is not looked at again for some
+// seconds, however long that takes, and longer only where the files are the same.
+func TestRefusedOnce(t *testing.T) {
+	ca, stranger := newAuthority("ours", nil, nil), newAuthority("stranger", nil, nil)
+	dir := t.TempDir()
+	caFile := write(t, dir, "ca", certPEM(ca.cert))
+	clock := now
+	c := must(clientcert.New(clientcert.Config{CA: caFile, Now: func() time.Time { return clock }, Logger: slog.New(slog.DiscardHandler)}))
+	expect := func(ahead time.Duration, ok bool, chain ...*x509.Certificate) {
+		t.Helper()
+		clock = now.Add(ahead)
+		if _, err := verify(t, c, chain...); (err == nil) != ok || err != nil && !errors.Is(err, gate.ErrInvalid) {
+			t.Errorf("after %v: Verify() = %v, want ok %v", ahead, err, ok)
+		}
+	}
+	// That it was not looked at shows in one that has become good meanwhile.
+	soon := ca.issue(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(time.Second), now.Add(10*time.Second) })
+	expect(0, false, soon)
+	expect(2*time.Second, false, soon)
+	expect(5*time.Second, true, soon)
+	expect(9*time.Second, true, soon)
+	expect(10*time.Second+time.Millisecond, false, soon)
+	expect(9*time.Second, false, soon) // this too is remembered, though it was good before
+
+	chain := costly(stranger, 5)
+	expect(20*time.Second, false, chain...)
+	if err := os.Rename(write(t, dir, "part", certPEM(ca.cert, stranger.cert)), caFile); err != nil {
+		t.Fatal(err)
+	}
+	expect(21*time.Second, true, chain...) // at once with its authority's file
+	expect(22*time.Second, false, costly(stranger, 6)...)
+}
+
+// TestStrangersPushOutNobody: chains that were refused take no place of good ones.
+func TestStrangersPushOutNobody(t *testing.T) {
+	ca, stranger := newAuthority("ours", nil, nil), newAuthority("stranger", nil, nil)
+	clock := now
+	c := must(clientcert.New(clientcert.Config{CA: write(t, t.TempDir(), "ca", certPEM(ca.cert)), Now: func() time.Time { return clock }}))
+	good, bad := ca.issue(nil), stranger.issue(nil)
+	if _, err := verify(t, c, good); err != nil {
+		t.Fatal(err)
+	}
+	// Each chain is another by what stands above it, which costs no signature.
+	above := newAuthority("above", nil, nil).cert
+	for n := range 3 * 4096 {
+		other := *above
+		other.Raw = binary.BigEndian.AppendUint32(nil, uint32(n))
+		_, _ = verify(t, c, bad, &other)
+	}
+	clock = now.Add(30 * time.Second)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := verify(t, c, good)
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; err != nil || n > 40 {
+		t.Errorf("Verify() of a good chain after many refused ones = %v with %d allocations: it was looked at again", err, n)
+	}
+	clock = good.NotAfter.Add(time.Second) // remembered for a minute, and not beyond its time
+	if _, err := verify(t, c, good); !errors.Is(err, gate.ErrInvalid) {
+		t.Errorf("Verify() of one that has expired = %v, want ErrInvalid", err)
+	}
+	runtime.KeepAlive(c)
+}
+
+// costly is a chain that nobody signed and that takes long to refuse: each of its
+// authorities may stand above each.
+func costly(by *authority, length int) []*x509.Certificate {
+	chain := []*x509.Certificate{by.issue(nil)}
+	for len(chain) < length {
+		again := *by.cert
+		again.SerialNumber, again.DNSNames = serial(), []string{fmt.Sprintf("%d.test", len(chain))}
+		chain = append(chain, must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, &again, by.cert, &by.key.PublicKey, by.key)))))
+	}
+	return chain
+}
+
+// TestNoResumption: a session that began at a host where no certificate is asked
+// for is not taken up where one is, nor the other way round; it would keep the
+// client from being asked.
+func TestNoResumption(t *testing.T) {
+	ca, server := newAuthority("ours", nil, nil), newAuthority("server", nil, nil)
+	leaf := server.issue(func(c *x509.Certificate) {
+		c.DNSNames, c.ExtKeyUsage = []string{"localhost", "other.test"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	})
+	cfg := clientcert.Ask(&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}}}, []string{"localhost"})
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		pool := x509.NewCertPool()
+		pool.AddCert(server.cert)
+		sessions := oneSession{}
+		connect := func(host string) (resumed, shown bool) {
+			t.Helper()
+			one, other := net.Pipe()
+			defer one.Close()
+			served := make(chan tls.ConnectionState, 1)
+			go func() {
+				defer other.Close()
+				s := tls.Server(other, cfg)
+				if err := s.Handshake(); err != nil {
+					t.Errorf("the server's handshake: %v", err)
+				}
+				_, _ = s.Write([]byte("x")) // with it come the tickets of TLS 1.3
+				served <- s.ConnectionState()
+			}()
+			cl := tls.Client(one, &tls.Config{
+				RootCAs: pool, ServerName: host, ClientSessionCache: &sessions, MaxVersion: version, MinVersion: version,
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair(ca.issue(nil)), nil },
+			})
+			if _, err := io.ReadFull(cl, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			state := <-served
+			return state.DidResume, len(state.PeerCertificates) > 0
+		}
+		for _, step := range []struct {
+			host           string
+			resumed, shown bool
+		}{
+			{"other.test", false, false},
+			{"other.test", true, false},
+			{"localhost", false, true},
+			{"localhost", false, true},
+			{"other.test", true, false}, // with the ticket from before
+		} {
+			if resumed, shown := connect(step.host); resumed != step.resumed || shown != step.shown {
+				t.Errorf("TLS %x at %s: resumed %v, a certificate shown %v, want %v, %v", version, step.host, resumed, shown, step.resumed, step.shown)
+			}
+		}
+	}
+}
+
+// A oneSession hands out the session that it was given last, whatever the host.
+type oneSession struct{ last *tls.ClientSessionState }
+
+func (s *oneSession) Get(string) (*tls.ClientSessionState, bool) { return s.last, s.last != nil }
+
+func (s *oneSession) Put(_ string, last *tls.ClientSessionState) {
+	if last != nil {
+		s.last = last
+	}
 }
 
 // serve runs a server that asks for certificates at localhost, and tells whom it

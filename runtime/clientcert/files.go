@@ -187,6 +187,10 @@ func readLists(path string, authorities []*x509.Certificate) (map[string]*list, 
 			errs = append(errs, fmt.Errorf("clientcert: %s: list %d is signed by none of the authorities", path, n+1))
 			continue
 		}
+		if err := complete(crl); err != nil {
+			errs = append(errs, fmt.Errorf("clientcert: %s: list %d, of %q, %w", path, n+1, signer.Subject.CommonName, err))
+			continue
+		}
 		l := &list{next: crl.NextUpdate, revoked: make(map[string]bool, len(crl.RevokedCertificateEntries))}
 		for _, e := range crl.RevokedCertificateEntries {
 			l.revoked[e.SerialNumber.String()] = true
@@ -198,6 +202,26 @@ func readLists(path string, authorities []*x509.Certificate) (map[string]*list, 
 		all[name] = l
 	}
 	return all, errors.Join(errs...)
+}
+
+// complete tells whether crl names all that its issuer revoked, and nothing else.
+// A list that is one of several, or holds the changes alone, or speaks of other
+// issuers' certificates, says so in a critical extension, and does not count
+// where that is not understood (RFC 5280, sections 5.2 and 5.3).
+func complete(crl *x509.RevocationList) error {
+	for _, e := range crl.Extensions {
+		if e.Critical {
+			return fmt.Errorf("has the critical extension %s: take the authority's complete list, not a delta or a part of it", e.Id)
+		}
+	}
+	for _, revoked := range crl.RevokedCertificateEntries {
+		for _, e := range revoked.Extensions {
+			if e.Critical {
+				return fmt.Errorf("has entries with the critical extension %s: take a list of the authority's own certificates alone", e.Id)
+			}
+		}
+	}
+	return nil
 }
 
 func signerOf(crl *x509.RevocationList, authorities []*x509.Certificate) *x509.Certificate {
