@@ -125,7 +125,11 @@ func (p *Provider) forUser(w http.ResponseWriter, r *http.Request) {
 	users := p.store.listUsers()
 	i := slices.IndexFunc(users, func(u User) bool { return u.Name == r.PostForm.Get("user") })
 	if i < 0 {
-		refuse(w, http.StatusBadRequest, "invalid_grant", "there is no such user")
+		names := make([]string, len(users))
+		for n, u := range users {
+			names[n] = u.Name
+		}
+		refuse(w, http.StatusBadRequest, "invalid_grant", "there is no such user but "+strings.Join(names, ", "))
 		return
 	}
 	p.issue(w, r, users[i].subject(), id, users[i].Scopes)

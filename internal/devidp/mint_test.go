@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"fmt"
 	"github.com/gatewright/gatewright/runtime/secret"
 )
 
@@ -173,6 +174,9 @@ func TestMintRefused(t *testing.T) {
 		if status, answer := b.ask(t, tokenPath, c.id, c.password, c.form); status != c.status || answer["error"] != c.code || answer["access_token"] != nil {
 			t.Errorf("%s = %d %v, want %d %s", c.name, status, answer, c.status, c.code)
 		}
+	}
+	if _, answer := b.ask(t, tokenPath, "app", app, person("user", "stranger")); !strings.Contains(fmt.Sprint(answer["error_description"]), "but "+testUsers[0].Name+", ") {
+		t.Errorf("a stranger's token = %v, want the names that there are", answer)
 	}
 	// Credentials in the URL, where they get into logs, are none.
 	res, text := b.get(t, b.Issuer()+tokenPath+"?grant_type=client_credentials&client_id=publisher&client_secret="+url.QueryEscape(password))
