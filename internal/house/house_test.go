@@ -108,6 +108,7 @@ func TestArrows(t *testing.T) {
 			module + "/runtime/problem", module + "/runtime/cache", jsonV2,
 		},
 		"runtime/cache": {},
+		"runtime/watch": {},
 		"runtime/limit": {module + "/runtime/gate", module + "/runtime/cache"},
 		"runtime/apikey": {
 			module + "/runtime/gate", module + "/runtime/user", module + "/runtime/secret", module + "/runtime/audit", module + "/runtime/cache",
@@ -122,7 +123,8 @@ func TestArrows(t *testing.T) {
 			module + "/runtime/dpop", module + "/runtime/clientcert", module + "/runtime/problem", module + "/runtime/limit", jsonV2, "golang.org/x/sync",
 		},
 		"runtime/clientcert": {
-			module + "/runtime/gate", module + "/runtime/cache", module + "/runtime/problem", "github.com/dunglas/httpsfv", "golang.org/x/sync",
+			module + "/runtime/gate", module + "/runtime/cache", module + "/runtime/problem", module + "/runtime/watch", "github.com/dunglas/httpsfv",
+			"golang.org/x/sync",
 		},
 		"runtime/custom":    {module + "/runtime/gate", module + "/runtime/limit"},
 		"runtime/claims":    {jsonV2},

@@ -23,6 +23,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/cache"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/watch"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -62,7 +63,7 @@ const (
 type Certificates struct {
 	cfg     Config
 	clients map[string]string // what a certificate names -> id
-	files   watched
+	files   *watch.Files[*trust]
 
 	looks singleflight.Group // at chains
 
@@ -100,8 +101,11 @@ func New(cfg Config) (*Certificates, error) {
 	if subjects[cfg.Subject] == nil {
 		errs = append(errs, fmt.Errorf("clientcert: subject %q is not one of cn, dns, email, uri", cfg.Subject))
 	}
-	c.files = watched{ca: cfg.CA, crl: cfg.CRL, now: cfg.Now, logger: c.logger}
-	errs = append(errs, c.files.open())
+	var err error
+	c.files, err = watch.Open("client certificates", []string{cfg.CA, cfg.CRL}, func(now time.Time) (*trust, error) {
+		return readTrust(cfg.CA, cfg.CRL, now)
+	}, c.logger, cfg.Now)
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -160,14 +164,14 @@ func (c *Certificates) verify(ctx context.Context, chain []*x509.Certificate) er
 		_, _ = h.Write(cert.Raw)
 	}
 	d := sum(h.Sum(nil))
-	trust := c.files.current(ctx)
+	trust, version := c.files.Current(ctx)
 	now := c.cfg.Now()
-	if r, ok := c.recall(d); ok && r.version == trust.version && now.Before(r.until) {
+	if r, ok := c.recall(d); ok && r.version == version && now.Before(r.until) {
 		return r.err
 	}
 	// Of all who show it at once one looks.
-	_, err, _ := c.looks.Do(fmt.Sprintf("%d:%s", trust.version, d[:]), func() (any, error) {
-		return nil, c.look(trust, d, chain, now)
+	_, err, _ := c.looks.Do(fmt.Sprintf("%d:%s", version, d[:]), func() (any, error) {
+		return nil, c.look(trust, version, d, chain, now)
 	})
 	return err
 }
@@ -183,7 +187,7 @@ func (c *Certificates) recall(d sum) (remembered, bool) {
 }
 
 // look verifies a chain and remembers what came of it.
-func (c *Certificates) look(t *trust, d sum, chain []*x509.Certificate, now time.Time) error {
+func (c *Certificates) look(t *trust, version uint64, d sum, chain []*x509.Certificate, now time.Time) error {
 	until, err := t.verify(chain, now)
 	if err != nil && !errors.Is(err, gate.ErrInvalid) {
 		return err // it cannot be told, and may be in a moment
@@ -199,9 +203,9 @@ func (c *Certificates) look(t *trust, d sum, chain []*x509.Certificate, now time
 	defer c.mu.Unlock()
 	if err != nil {
 		c.good.Delete(d) // it would be found there first
-		c.bad.Put(d, remembered{t.version, until, err})
+		c.bad.Put(d, remembered{version, until, err})
 	} else {
-		c.good.Put(d, remembered{t.version, until, nil})
+		c.good.Put(d, remembered{version, until, nil})
 	}
 	return err
 }

@@ -1,107 +1,27 @@
 package clientcert
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"sync"
 	"time"
 )
-
-// lookTime is the least between two looks at whether the files have changed.
-const lookTime = time.Second
 
 // maxFile is the largest file read, in bytes.
 const maxFile = 32 << 20
 
 // A trust is what the files say.
 type trust struct {
-	version uint64
-	roots   *x509.CertPool
-	lists   map[string]*list // by subject and key id of who revokes; nil: nothing is revoked
+	roots *x509.CertPool
+	lists map[string]*list // by subject and key id of who revokes; nil: nothing is revoked
 }
 
 // A list is what one authority revoked.
 type list struct {
 	next    time.Time // when there will be another
 	revoked map[string]bool
-}
-
-// watched are the files, and what they said when they were last read.
-type watched struct {
-	ca, crl string
-	now     func() time.Time
-	logger  func() *slog.Logger
-
-	mu     sync.Mutex
-	trust  *trust
-	looked time.Time
-	seen   [2]stamp // of the files when they were last read, well or not
-}
-
-// A stamp tells one state of a file from another.
-type stamp struct {
-	info os.FileInfo
-}
-
-func stampOf(path string) stamp {
-	if path == "" {
-		return stamp{}
-	}
-	info, err := os.Stat(path) // follows links, which are swapped in some places
-	if err != nil {
-		return stamp{}
-	}
-	return stamp{info}
-}
-
-func (s stamp) same(o stamp) bool {
-	if s.info == nil || o.info == nil {
-		return s.info == nil && o.info == nil
-	}
-	return os.SameFile(s.info, o.info) && s.info.ModTime().Equal(o.info.ModTime()) && s.info.Size() == o.info.Size()
-}
-
-// open reads the files for the first time.
-func (w *watched) open() error {
-	w.seen = [2]stamp{stampOf(w.ca), stampOf(w.crl)}
-	w.looked = w.now()
-	t, err := readTrust(w.ca, w.crl, w.now())
-	if err != nil {
-		return err
-	}
-	w.trust = t
-	return nil
-}
-
-// current returns what the files say. Both are read and checked before either
-// counts.
-func (w *watched) current(ctx context.Context) *trust {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.now()
-	if d := now.Sub(w.looked); d >= 0 && d < lookTime {
-		return w.trust
-	}
-	w.looked = now
-	seen := [2]stamp{stampOf(w.ca), stampOf(w.crl)}
-	if seen[0].same(w.seen[0]) && seen[1].same(w.seen[1]) {
-		return w.trust
-	}
-	w.seen = seen
-	t, err := readTrust(w.ca, w.crl, now)
-	if err != nil {
-		w.logger().ErrorContext(ctx, "client certificates: the changed files are not taken, what was read before counts", "cause", err.Error())
-		return w.trust
-	}
-	t.version = w.trust.version + 1
-	w.trust = t
-	w.logger().InfoContext(ctx, "client certificates: the changed files are in force", "ca", w.ca, "crl", w.crl)
-	return t
 }
 
 // readTrust reads the files.
