@@ -18,6 +18,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/discovery"
 	"github.com/gatewright/gatewright/runtime/dpop"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/session"
@@ -67,6 +68,9 @@ type Config struct {
 	Ring  *secret.Ring // for nonces of DPoP
 	// Clients are the ids of programs, as config.Config.Clients has them.
 	Clients map[string][]string
+	// Limits bound how often one address may come with a token that an issuer,
+	// asked about it, does not know. Its fields for keys are not used.
+	Limits limit.Limits
 	// Cache is how long it is remembered that a person is not disabled.
 	// Zero: not at all.
 	Cache  time.Duration
@@ -120,6 +124,9 @@ func New(cfg Config) (*Tokens, error) {
 	var errs []error
 	if cfg.Users == nil {
 		errs = append(errs, errors.New("bearer: the user store is missing"))
+	}
+	if err := cfg.Limits.Check(); err != nil {
+		errs = append(errs, fmt.Errorf("bearer: %w", err))
 	}
 	proofs, err := dpop.New(dpop.Config{PublicURL: cfg.PublicURL, Marks: cfg.Marks, Ring: cfg.Ring, Now: cfg.Now})
 	if err != nil {

@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -18,8 +20,6 @@ import (
 	"github.com/gatewright/gatewright/runtime/fetch"
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/limit"
-	"log/slog"
-	"net/netip"
 )
 
 const (
@@ -62,13 +62,13 @@ type verdict struct {
 	until time.Time
 }
 
-func newIntrospection(now func() time.Time) introspection {
+func newIntrospection(limits limit.Limits, logger func() *slog.Logger, now func() time.Time) introspection {
 	inactive := cache.NewGenerations[digest, verdict](inactiveTokens)
 	return introspection{
 		now: now, flights: new(singleflight.Group),
 		known:   limit.NewTurns(maxAsking, maxWaiting, placeTime),
 		strange: limit.NewTurns(maxAsking, maxWaiting, placeTime),
-		tries:   limit.New(limit.Limits{}, nil, slog.Default, now),
+		tries:   limit.New(limits, nil, logger, now),
 		mu:      new(sync.Mutex), inactive: &inactive,
 	}
 }

@@ -65,7 +65,7 @@ func (t *Tokens) issuer(name string) (*issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &issuer{Config: cfg, tokens: t, client: client, asking: newIntrospection(t.cfg.Now)}
+	i := &issuer{Config: cfg, tokens: t, client: client, asking: newIntrospection(t.cfg.Limits, t.logger, t.cfg.Now)}
 	i.look = discovery.NewLooker(t.cfg.Now, i.lookUp)
 	t.issuers = append(t.issuers, i)
 	return i, nil

@@ -238,6 +238,7 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		"no users":     {func(c *bearer.Config) { c.Users = nil }, "user store"},
+		"limits":       {func(c *bearer.Config) { c.Limits.AddressBurst = -1 }, "must not be negative"},
 		"no marks":     {func(c *bearer.Config) { c.Marks = nil }, "marks"},
 		"no ring":      {func(c *bearer.Config) { c.Ring = nil }, "ring"},
 		"public URL":   {func(c *bearer.Config) { c.PublicURL = "blog.example" }, "public URL"},

@@ -15,6 +15,10 @@ import (
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
+// unlimited holds nobody back: all requests of the tests come from one address,
+// and most of them fail.
+var unlimited = limit.Limits{AddressBurst: 1 << 30, AddressEvery: time.Nanosecond, KeyBurst: 1 << 30, KeyEvery: time.Nanosecond}
+
 // people are those that papers speak of.
 type people struct{ ann, bob, disabled user.Record }
 
@@ -59,8 +63,7 @@ func newKeyring(dir string, schemes []Scheme) (*keyring, error) {
 		Users:       stores.Users(),
 		Environment: apikey.Test,
 		Schemes:     keyed,
-		// All requests come from one address, and most of them fail.
-		Limits: limit.Limits{AddressBurst: 1 << 30, AddressEvery: time.Nanosecond, KeyBurst: 1 << 30, KeyEvery: time.Nanosecond},
+		Limits:      unlimited,
 	}
 	past, lost := cfg, cfg
 	past.Now = func() time.Time { return time.Now().Add(-24 * time.Hour) }

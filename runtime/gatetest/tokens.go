@@ -97,7 +97,7 @@ func (m *mint) open(dir string, stores store.Stores, schemes []Scheme) error {
 		}},
 		Bindings: make(map[string]provider.Binding),
 		Users:    usersMayFail{stores.Users()}, Marks: stores.Marks(), Ring: ring,
-		Logger: slog.New(slog.DiscardHandler),
+		Limits: unlimited, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, s := range schemes {
 		if !takesTokens(s) {
