@@ -185,7 +185,7 @@ func isPort(text string) bool {
 func (d *draft) checkTLS(host string) {
 	t := d.TLS
 	switch {
-	case t.Dev && (t.Cert != "" || t.Key != ""):
+	case t.Dev && len(t.Cert)+len(t.Key) > 0:
 		d.wrong("tls.dev", "and a certificate are both set", "keep tls.dev, or tls.cert and tls.key")
 	case t.Dev:
 		if host != "" && !tlsconf.IsLoopback(host) {
@@ -193,33 +193,41 @@ func (d *draft) checkTLS(host string) {
 		}
 	case d.faulty("tls", "tls.cert", "tls.key", "tls.dev"):
 		// What was meant is not known.
-	case t.Cert == "" && t.Key == "":
+	case len(t.Cert)+len(t.Key) == 0:
 		d.wrong("tls", "is missing", "name a certificate, tls: {cert: cert.pem, key: key.pem}, or for development tls: {dev: true}")
-	case t.Cert == "":
+	case len(t.Cert) == 0:
 		d.wrong("tls.cert", "is missing", "tls.key is set: name the certificate that belongs to it")
-	case t.Key == "":
+	case len(t.Key) == 0:
 		d.wrong("tls.key", "is missing", "tls.cert is set: name the key that belongs to it")
+	case len(t.Cert) != len(t.Key):
+		d.wrong("tls", fmt.Sprintf("has %d certificates and %d keys", len(t.Cert), len(t.Key)), "name the key of each certificate, in the same order")
 	default:
-		d.checkCertificate(host)
+		d.checkCertificates(host)
 	}
 }
 
-func (d *draft) checkCertificate(host string) {
-	pair, err := tlsconf.Load(d.TLS.Cert, d.TLS.Key)
-	if err != nil {
-		if place, ok := d.places["tls.cert"]; ok {
-			d.places["tls"] = place
+// checkCertificates has the certificates read.
+func (d *draft) checkCertificates(host string) {
+	var hosts []string
+	for _, h := range append([]string{host}, d.ClientCerts.Hosts...) {
+		if h = strings.ToLower(h); isHost(h) && !slices.Contains(hosts, h) {
+			hosts = append(hosts, h)
 		}
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			d.wrong("tls", strings.TrimPrefix(line, "tlsconf: "), "")
-		}
+	}
+	err := tlsconf.Check(d.TLS.Pairs(), hosts...)
+	if err == nil {
 		return
 	}
-	if host == "" {
-		return
+	if place, ok := d.places["tls.cert"]; ok {
+		d.places["tls"] = place
 	}
-	if err := pair.Leaf.VerifyHostname(host); err != nil {
-		d.wrong("tls.cert", fmt.Sprintf("%s is not for %s, the host of public_url: %s", d.TLS.Cert, host, strings.TrimPrefix(err.Error(), "x509: ")), "")
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		text := strings.TrimPrefix(line, "tlsconf: ")
+		hint := ""
+		if strings.Contains(text, "is for") || strings.Contains(text, "is not for") {
+			hint = "there has to be one for the host of public_url, and for each of client_certs.hosts"
+		}
+		d.wrong("tls", text, hint)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/secret"
+	"github.com/gatewright/gatewright/runtime/tlsconf"
 	"github.com/gatewright/gatewright/runtime/user"
 )
 
@@ -94,9 +95,21 @@ type Config struct {
 
 // TLS says where the server's certificate comes from: files or development.
 type TLS struct {
-	Cert string // PEM file of the chain, the server's own certificate first
-	Key  string // PEM file of the private key, for the owner's eyes only
-	Dev  bool   // a certificate of this user's development authority; loopback only
+	// Cert are PEM files of chains, the server's own certificate first, one for
+	// each host name or for several; one stands for the public URL's. Key are
+	// those of their private keys, in the same order, for the owner's eyes only.
+	// Both are read again when they change.
+	Cert, Key []string
+	Dev       bool // a certificate of this user's development authority; loopback only
+}
+
+// Pairs are the certificates with their keys.
+func (t TLS) Pairs() []tlsconf.Pair {
+	pairs := make([]tlsconf.Pair, min(len(t.Cert), len(t.Key)))
+	for i := range pairs {
+		pairs[i] = tlsconf.Pair{Cert: t.Cert[i], Key: t.Key[i]}
+	}
+	return pairs
 }
 
 // Keys says how the server's API keys look.

@@ -83,7 +83,7 @@ func TestLoadDefaults(t *testing.T) {
 	want := Config{
 		PublicURL:   "https://localhost:8443",
 		Listen:      "127.0.0.1:8443",
-		TLS:         TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")},
+		TLS:         TLS{Cert: []string{filepath.Join(dir, "cert.pem")}, Key: []string{filepath.Join(dir, "key.pem")}},
 		Secrets:     got.Secrets,
 		Environment: "live",
 		Keys:        Keys{Prefix: "gw"},
@@ -152,7 +152,7 @@ func TestLoadEverySetting(t *testing.T) {
 	want := Config{
 		PublicURL:   "https://localhost",
 		Listen:      "[::1]:0",
-		TLS:         TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")},
+		TLS:         TLS{Cert: []string{filepath.Join(dir, "cert.pem")}, Key: []string{filepath.Join(dir, "key.pem")}},
 		Secrets:     got.Secrets,
 		Store:       "sqlite:" + filepath.Join(dir, "data", "blog.db"),
 		Environment: "test",
@@ -265,7 +265,7 @@ func TestEnvironmentOverrides(t *testing.T) {
 	t.Run("TLS_CERT over tls.dev", func(t *testing.T) {
 		c, err := load(t, dir, strings.Replace(good, "{cert: cert.pem, key: key.pem}", "{dev: true}", 1),
 			"GATEWRIGHT_TLS_CERT="+dir+"/cert.pem", "GATEWRIGHT_TLS_KEY="+dir+"/key.pem")
-		if want := (TLS{Cert: dir + "/cert.pem", Key: dir + "/key.pem"}); err != nil || c.TLS != want {
+		if want := (TLS{Cert: []string{dir + "/cert.pem"}, Key: []string{dir + "/key.pem"}}); err != nil || !reflect.DeepEqual(c.TLS, want) {
 			t.Errorf("TLS = %+v, %v, want %+v", c.TLS, err, want)
 		}
 	})

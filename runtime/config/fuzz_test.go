@@ -28,7 +28,7 @@ func FuzzReadYAML(f *testing.F) {
 		d.readYAML(content)
 		d.assemble()
 		d.fill()
-		d.TLS.Cert = "" // no file is read
+		d.TLS.Cert = nil // no file is read
 		host := d.checkPublicURL()
 		d.checkListen()
 		d.checkTLS(host)

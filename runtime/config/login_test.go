@@ -271,7 +271,10 @@ client_certs: {ca: cert.pem, scopes: {billing: [a, b]}, proxies: [10.0.0.0/8, "2
 	if p := certs.Prefixes(); len(p) != 2 || p[0].String() != "10.0.0.0/8" || len(c.Clients["billing"]) != 5 {
 		t.Errorf("Prefixes() = %v, Clients = %v", p, c.Clients)
 	}
-	write(t, filepath.Join(dir, "server.yaml"), good+"client_certs: {hosts: [API.Example, b.example]}\n")
+	write(t, filepath.Join(dir, "server.yaml"), strings.Replace(good, "{cert: cert.pem, key: key.pem}", "{cert: [cert.pem, api-cert.pem, b-cert.pem], key: [key.pem, api-key.pem, b-key.pem]}", 1)+
+		"client_certs: {hosts: [API.Example, b.example]}\n")
+	writeCertificate(t, dir, "api", "api.example", time.Now().Add(time.Hour))
+	writeCertificate(t, dir, "b", "b.example", time.Now().Add(time.Hour))
 	c, err = Load([]string{"-config", filepath.Join(dir, "server.yaml")}, getenv())
 	if err != nil || !slices.Equal(c.ClientCerts.Hosts, []string{"api.example", "b.example"}) {
 		t.Errorf("hosts alone = %v, %v", c.ClientCerts.Hosts, err)

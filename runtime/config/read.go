@@ -230,7 +230,7 @@ func (d *draft) known() []setting {
 // there replaces the file's whole choice of a certificate.
 func (d *draft) readEnv(getenv func(string) string) {
 	if getenv(variable("tls.dev")) == "true" {
-		d.TLS.Cert, d.TLS.Key = "", ""
+		d.TLS.Cert, d.TLS.Key = nil, nil
 	}
 	if getenv(variable("tls.cert"))+getenv(variable("tls.key")) != "" {
 		d.TLS.Dev = false

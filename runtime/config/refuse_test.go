@@ -146,6 +146,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"key absent", tls("{cert: cert.pem, key: absent.pem}"), nil, "absent.pem: no such file"},
 		{"certificate of another key", tls("{cert: cert.pem, key: other-key.pem}"), nil, "does not match"},
 		{"certificate expired", tls("{cert: expired-cert.pem, key: expired-key.pem}"), nil, "expired at"},
+		{"two certificates, one key", tls("{cert: [cert.pem, other-cert.pem], key: key.pem}"), nil, "tls: has 2 certificates and 1 keys"},
+		{"second key of another certificate", tls("{cert: [cert.pem, other-cert.pem], key: [key.pem, key.pem]}"), nil, "does not match"},
+		{"no certificate for those who show theirs", good + "client_certs: {ca: cert.pem, hosts: [mtls.localhost]}\n", nil, "is not for mtls.localhost"},
+		{"second certificate expired", tls("{cert: [cert.pem, expired-cert.pem], key: [key.pem, expired-key.pem]}"), nil, "expired at"},
+		{"no certificate for the host", tls("{cert: [other-cert.pem, other-cert.pem], key: [other-key.pem, other-key.pem]}"), nil, "none of the certificates is for localhost"},
 		{"certificate for another host", tls("{cert: other-cert.pem, key: other-key.pem}"), nil, "not for localhost"},
 		{"key open to others", tls("{cert: cert.pem, key: loose.key}"), nil, "chmod 600"},
 

@@ -27,8 +27,8 @@ type setting struct {
 var settings = []setting{
 	{name: "public_url", help: "origin under which clients reach the server, https://HOST[:PORT]", into: func(d *draft) any { return &d.PublicURL }},
 	{name: "listen", help: "address to listen on, HOST:PORT (127.0.0.1:8443)", into: func(d *draft) any { return &d.Listen }},
-	{name: "tls.cert", help: "PEM file of the certificate chain", path: true, into: func(d *draft) any { return &d.TLS.Cert }},
-	{name: "tls.key", help: "PEM file of the private key", path: true, into: func(d *draft) any { return &d.TLS.Key }},
+	{name: "tls.cert", help: "PEM file of the certificate chain, or a list of them", path: true, into: func(d *draft) any { return &d.TLS.Cert }},
+	{name: "tls.key", help: "PEM file of the private key, or a list in the same order", path: true, into: func(d *draft) any { return &d.TLS.Key }},
 	{name: "tls.dev", help: "true: a certificate for development, loopback only", into: func(d *draft) any { return &d.TLS.Dev }},
 	{name: "secret_file", help: "file of at least 32 random bytes, or a list of them, the current one first", path: true, into: func(d *draft) any { return &d.secretFiles }},
 	{name: "store", help: "where keys, users and sessions are kept, such as sqlite:blog.db or postgres://HOST/DATABASE", into: func(d *draft) any { return &d.Store }},

@@ -198,7 +198,7 @@ func TestFilesRefuses(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // a server that does start stops at once
 			err := Run(ctx, config.Config{
-				PublicURL: "https://blog.example", Listen: "127.0.0.1:0", TLS: config.TLS{Cert: certFile, Key: keyFile},
+				PublicURL: "https://blog.example", Listen: "127.0.0.1:0", TLS: config.TLS{Cert: []string{certFile}, Key: []string{keyFile}},
 				Secrets: []secret.Value{secret.Random(32)}, Files: c.system,
 			}, c.handler)
 			for _, want := range c.want {

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/clientcert"
@@ -59,11 +58,10 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check
 		return fmt.Errorf("serve: %w", err)
 	}
 	logger := cmp.Or(cfg.Logger, newLogger(cfg.Log, os.Stderr))
-	certificate, authority, err := tlsConfig(cfg)
+	certificate, authority, err := tlsConfig(cfg, logger)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	warnOfHosts(logger, certificate, cfg.ClientCerts.Hosts)
 	certificate = clientcert.Ask(certificate, cfg.ClientCerts.Hosts)
 	if cfg.Files != nil {
 		if h, err = newFiles(cfg.Files, h); err != nil {
@@ -132,21 +130,6 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check
 	return nil
 }
 
-// warnOfHosts logs host names for which clients with certificates are awaited
-// and the server's own certificate does not stand.
-func warnOfHosts(logger *slog.Logger, c *tls.Config, hosts []string) {
-	if c.GetCertificate == nil {
-		return // made for all of them
-	}
-	for _, host := range hosts {
-		cert, err := c.GetCertificate(&tls.ClientHelloInfo{ServerName: host})
-		if err == nil && cert.Leaf != nil && cert.Leaf.VerifyHostname(host) == nil {
-			continue
-		}
-		logger.Warn("the server's certificate does not stand for a host of client_certs.hosts", slog.String("host", host))
-	}
-}
-
 // newServer makes the server of the API.
 func newServer(base context.Context, cfg config.Config, logger *slog.Logger, certificate *tls.Config, h http.Handler) *http.Server {
 	return &http.Server{
@@ -170,19 +153,27 @@ func newServer(base context.Context, cfg config.Config, logger *slog.Logger, cer
 	}
 }
 
-// tlsConfig loads or makes the certificate. authority is the file of the
-// development authority that signed it, "" where there is none.
-func tlsConfig(cfg config.Config) (c *tls.Config, authority string, err error) {
+// tlsConfig loads or makes the certificates. authority is the file of the
+// development authority that signed them, "" where there is none.
+func tlsConfig(cfg config.Config, logger *slog.Logger) (c *tls.Config, authority string, err error) {
 	if !cfg.TLS.Dev {
-		c, err = tlsconf.Files(cfg.TLS.Cert, cfg.TLS.Key)
-		return c, "", err
+		files, err := tlsconf.Files(cfg.TLS.Pairs(), hosts(cfg), func() *slog.Logger { return logger })
+		if err != nil {
+			return nil, "", err
+		}
+		return files.Config(), "", nil
 	}
 	a, err := tlsconf.OpenAuthority("")
 	if err != nil {
 		return nil, "", err
 	}
-	c, err = a.TLSConfig(slices.Concat(localNames(), []string{hostname(cfg.PublicURL)}, cfg.ClientCerts.Hosts)...)
+	c, err = a.TLSConfig(append(localNames(), hosts(cfg)...)...)
 	return c, a.CertFile(), err
+}
+
+// hosts are the names that the server answers for.
+func hosts(cfg config.Config) []string {
+	return append([]string{hostname(cfg.PublicURL)}, cfg.ClientCerts.Hosts...)
 }
 
 // hostname is the host of an origin, without its port.

@@ -66,7 +66,7 @@ func start(t *testing.T, h http.Handler, edit func(*config.Config), checks ...Ch
 	cfg := config.Config{
 		PublicURL: "https://blog.example",
 		Listen:    "127.0.0.1:0",
-		TLS:       config.TLS{Cert: certFile, Key: keyFile},
+		TLS:       config.TLS{Cert: []string{certFile}, Key: []string{keyFile}},
 		Secrets:   []secret.Value{secret.Random(32)},
 		Logger:    slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Listening: func(a net.Addr) { listening <- a },
@@ -154,11 +154,16 @@ func (s *running) wait(t *testing.T) error {
 // certificate makes one for blog.example and 127.0.0.1.
 func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()
+	return certificateFor(t, "blog.example")
+}
+
+func certificateFor(t *testing.T, host string) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
-		DNSNames:     []string{"blog.example"},
+		DNSNames:     []string{host},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(time.Hour),
@@ -262,7 +267,7 @@ func TestRunRefuses(t *testing.T) {
 	valid := config.Config{
 		PublicURL: "https://blog.example",
 		Listen:    "127.0.0.1:0",
-		TLS:       config.TLS{Cert: certFile, Key: keyFile},
+		TLS:       config.TLS{Cert: []string{certFile}, Key: []string{keyFile}},
 		Secrets:   []secret.Value{secret.Random(32)},
 	}
 	for name, test := range map[string]struct {

@@ -1,6 +1,7 @@
 package tlsconf
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -107,7 +108,8 @@ func (a *Authority) TLSConfig(hosts ...string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return serverConfig(pair), nil
+	all := []*tls.Certificate{&pair}
+	return serverConfig(func(context.Context) []*tls.Certificate { return all }), nil
 }
 
 // loadAuthority reads what createAuthority wrote. The error is fs.ErrNotExist

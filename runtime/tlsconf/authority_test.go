@@ -306,11 +306,11 @@ func TestWriteLeafServes(t *testing.T) {
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	must(t, os.WriteFile(keyFile, nil, 0o644)) // a loose mode must not survive
 	must(t, a.WriteLeaf(certFile, keyFile, "localhost", "127.0.0.1"))
-	config, err := Files(certFile, keyFile)
+	files, err := Files([]Pair{{certFile, keyFile}}, []string{"localhost"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	askWithCurl(t, a, listen(t, config))
+	askWithCurl(t, a, listen(t, files.Config()))
 }
 
 func TestTLSConfigServes(t *testing.T) {

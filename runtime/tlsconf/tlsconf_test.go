@@ -82,7 +82,8 @@ func TestLoadRefuses(t *testing.T) {
 			}
 			for of, f := range map[string]func() error{
 				"Load":  func() error { _, err := Load(certFile, keyFile); return err },
-				"Files": func() error { _, err := Files(certFile, keyFile); return err },
+				"Files": func() error { _, err := Files([]Pair{{certFile, keyFile}}, nil, nil); return err },
+				"Check": func() error { return Check([]Pair{{certFile, keyFile}}) },
 			} {
 				if err := f(); err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("%s = %v, want an error with %q", of, err, test.want)
@@ -103,10 +104,11 @@ func TestLoadReportsBothFiles(t *testing.T) {
 
 func TestFilesServes(t *testing.T) {
 	certFile, keyFile := selfSigned(t, nil)
-	config, err := Files(certFile, keyFile)
+	files, err := Files([]Pair{{certFile, keyFile}}, []string{"example.com"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	config := files.Config()
 	pair, err := Load(certFile, keyFile)
 	if err != nil {
 		t.Fatal(err)
