@@ -25,14 +25,17 @@ test: tools
 # authority, node runs an identity provider that npm installs, redis-server and
 # postgres, which Debian has beside the PATH, keep what replicas share, psql asks
 # the latter, python3 runs code samples with requests, a library that is known
-# by its folder. What is missing is installed where that can be done, and named
-# where not; the tests that need it are then skipped with a sentence.
+# by its folder, and nginx with its stream module, known by its file, stands in
+# front of a server. What is missing is installed where that can be done, and
+# named where not; the tests that need it are then skipped with a sentence.
 TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git \
 	chromium=chromium certutil=libnss3-tools node=nodejs npm=npm redis-server=redis-server \
-	psql=postgresql-client postgres=postgresql python3=python3 /usr/lib/python3/dist-packages/requests=python3-requests
+	psql=postgresql-client postgres=postgresql nginx=nginx-light \
+	/usr/lib/nginx/modules/ngx_stream_module.so=libnginx-mod-stream python3=python3 \
+	/usr/lib/python3/dist-packages/requests=python3-requests
 tools:
 	@command -v $(GO) >/dev/null || { echo "needs Go 1.26 or later: https://go.dev/doc/install" >&2; exit 1; }
-	@missing=; PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || test -e $${t%%=*} || missing="$$missing $${t#*=}"; done; \
+	@missing=; PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; for t in $(TOOLS); do command -v $${t%%=*} >/dev/null || test -e $${t%%=*} || missing="$$missing $${t#*=}"; done; \
 	if [ -n "$$missing" ]; then \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update && apt-get install -y --no-install-recommends $$missing; \
 	  else echo "missing, and not installed without apt-get and root:$$missing" >&2; fi; fi

@@ -106,29 +106,28 @@ func (p *printer) runBody(g *jen.Group) {
 	if len(tokens) > 0 {
 		g.Id("root").Op("=").Id("tokens").Dot("Handler").Call(jen.Id("root"))
 	}
-	check := func(name, of string) *jen.Statement {
-		return jen.Qual(pkgServe, "Check").Values(jen.Id("Name").Op(":").Lit(name), jen.Id("Func").Op(":").Id(of).Dot("Check"))
-	}
-	args := []jen.Code{jen.Id("ctx"), jen.Id("cfg")}
+	root := jen.Id("root")
 	if len(logins) > 0 {
 		p.runAccounts(g, len(keys) > 0)
-		args = append(args, jen.Id("logins").Dot("Handler").Call(jen.Id("accounts").Dot("Handler").Call(jen.Id("root"))))
-	} else {
-		args = append(args, jen.Id("root"))
+		root = jen.Id("logins").Dot("Handler").Call(jen.Id("accounts").Dot("Handler").Call(root))
 	}
-	if stored {
-		args = append(args, jen.Line().Add(check("store", "stores")))
+	app := jen.Dict{jen.Id("Handler"): root, jen.Id("API"): jen.Id("handler")}
+	if len(keys) > 0 {
+		app[jen.Id("Exposed")] = jen.Id("keys").Dot("Exposed")
 	}
-	if len(logins) > 0 {
-		args = append(args, jen.Line().Add(check("providers", "logins")))
+	var checks []jen.Code
+	for _, c := range []struct {
+		there    bool
+		name, of string
+	}{{stored, "store", "stores"}, {len(logins) > 0, "providers", "logins"}, {len(tokens) > 0, "issuers", "tokens"}} {
+		if c.there {
+			checks = append(checks, jen.Line().Values(jen.Id("Name").Op(":").Lit(c.name), jen.Id("Func").Op(":").Id(c.of).Dot("Check")))
+		}
 	}
-	if len(tokens) > 0 {
-		args = append(args, jen.Line().Add(check("issuers", "tokens")))
+	if len(checks) > 0 {
+		app[jen.Id("Checks")] = jen.Index().Qual(pkgServe, "Check").Values(append(checks, jen.Line())...)
 	}
-	if stored {
-		args = append(args, jen.Line())
-	}
-	g.Return(jen.Qual(pkgServe, "Run").Call(args...))
+	g.Return(jen.Qual(pkgServe, "Run").Call(jen.Id("ctx"), jen.Id("cfg"), jen.Qual(pkgServe, "App").Values(app)))
 }
 
 // lookName is a document's title as the name of an application: not too long

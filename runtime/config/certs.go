@@ -43,30 +43,38 @@ func (d *draft) checkClientCerts(publicHost string) {
 			c.Hosts = []string{publicHost}
 		}
 	}
-	for _, text := range c.Proxies {
-		d.checkProxy(text)
-	}
+	d.checkRanges("client_certs.proxies", c.Proxies)
 }
 
-// checkProxy checks the range of a trusted proxy. One that is everything would
-// have every client say whose certificate it has.
-func (d *draft) checkProxy(text string) {
+// checkRanges checks the addresses of trusted proxies. A range that is
+// everything would have every client say what only they can know.
+func (d *draft) checkRanges(setting string, texts []string) {
 	const hint = "write it as 10.1.2.0/24, or 10.1.2.3/32 for one address"
-	p, err := netip.ParsePrefix(text)
-	switch {
-	case err != nil:
-		d.wrong("client_certs.proxies", fmt.Sprintf("%q is no range of addresses", text), hint)
-	case p.Masked() != p:
-		d.wrong("client_certs.proxies", fmt.Sprintf("%q has bits behind its length", text), "that range is "+p.Masked().String())
-	case p.Addr().Is4() && p.Bits() < 8, p.Addr().Is6() && p.Bits() < 16:
-		d.wrong("client_certs.proxies", fmt.Sprintf("%q is nearly everything", text), hint)
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		switch {
+		case err != nil:
+			d.wrong(setting, fmt.Sprintf("%q is no range of addresses", text), hint)
+		case p.Masked() != p:
+			d.wrong(setting, fmt.Sprintf("%q has bits behind its length", text), "that range is "+p.Masked().String())
+		case p.Addr().Is4In6():
+			d.wrong(setting, fmt.Sprintf("%q is IPv4 in the form of IPv6", text), hint)
+		case p.Addr().Is4() && p.Bits() < 8, p.Addr().Is6() && p.Bits() < 16:
+			d.wrong(setting, fmt.Sprintf("%q is nearly everything", text), hint)
+		}
 	}
 }
 
 // Prefixes are the ranges of Proxies, which have been checked.
-func (c ClientCerts) Prefixes() []netip.Prefix {
+func (c ClientCerts) Prefixes() []netip.Prefix { return prefixes(c.Proxies) }
+
+// BalancerPrefixes are the ranges of ProxyProtocol, which have been checked.
+func (c Config) BalancerPrefixes() []netip.Prefix { return prefixes(c.ProxyProtocol) }
+
+// prefixes are ranges that have been checked.
+func prefixes(texts []string) []netip.Prefix {
 	var all []netip.Prefix
-	for _, text := range c.Proxies {
+	for _, text := range texts {
 		if p, err := netip.ParsePrefix(text); err == nil {
 			all = append(all, p)
 		}

@@ -21,6 +21,9 @@ func (d *draft) check() {
 	host := d.checkPublicURL()
 	d.checkListen()
 	d.checkTLS(host)
+	d.checkPlain()
+	d.checkRanges("tls.behind_proxy", d.TLS.BehindProxy)
+	d.checkRanges("proxy_protocol", d.ProxyProtocol)
 	d.checkSecrets()
 	d.checkProviders()
 	d.checkAuthorities()
@@ -38,6 +41,10 @@ func (d *draft) check() {
 // fill sets what was left out. In development the environment is test
 // whatever was said.
 func (d *draft) fill() {
+	if len(d.TLS.BehindProxy) > 0 {
+		fill(&d.Listen, "127.0.0.1:8080")
+		fill(&d.TLS.ProxyHeader, "x-forwarded")
+	}
 	fill(&d.Listen, "127.0.0.1:8443")
 	fill(&d.Environment, "live")
 	fill(&d.Keys.Prefix, "gw")
@@ -151,17 +158,9 @@ func isHost(host string) bool {
 }
 
 func (d *draft) checkListen() {
-	const hint = "write it as 127.0.0.1:8443, or :8443 for every address"
-	host, port, err := net.SplitHostPort(d.Listen)
-	if err != nil {
-		d.wrong("listen", fmt.Sprintf("%q is not an address with a port", d.Listen), hint)
+	host, ok := d.checkAddress("listen", d.Listen, "write it as 127.0.0.1:8443, or :8443 for every address")
+	if !ok {
 		return
-	}
-	if !isPort(port) {
-		d.wrong("listen", fmt.Sprintf("port %q is not a number from 0 to 65535", port), hint)
-	}
-	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isHost(strings.ToLower(host)) {
-		d.wrong("listen", fmt.Sprintf("%q is not an address or a host name", host), hint)
 	}
 	// A name is looked up, and who answers is not us: of names localhost alone will do.
 	if isLoopbackHost(host) {
@@ -175,6 +174,37 @@ func (d *draft) checkListen() {
 	}
 }
 
+// checkAddress checks the address of a listener and returns its host.
+func (d *draft) checkAddress(setting, address, hint string) (host string, ok bool) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		d.wrong(setting, fmt.Sprintf("%q is not an address with a port", address), hint)
+		return "", false
+	}
+	if !isPort(port) {
+		d.wrong(setting, fmt.Sprintf("port %q is not a number from 0 to 65535", port), hint)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isHost(strings.ToLower(host)) {
+		d.wrong(setting, fmt.Sprintf("%q is not an address or a host name", host), hint)
+	}
+	return host, true
+}
+
+// checkPlain checks the listener of plain HTTP.
+func (d *draft) checkPlain() {
+	if d.Plain.Listen == "" {
+		return
+	}
+	host, ok := d.checkAddress("plain.listen", d.Plain.Listen, "write it as :80")
+	switch {
+	case !ok:
+	case len(d.TLS.BehindProxy) > 0:
+		d.wrong("plain.listen", "is set, and a proxy has TLS", "what comes to the proxy in the clear is redirected or refused at listen")
+	case (d.Dev || d.TLS.Dev) && !isLoopbackHost(host):
+		d.wrong("plain.listen", d.Plain.Listen+" can be reached from other machines, in development", "listen on 127.0.0.1")
+	}
+}
+
 func isPort(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil
@@ -184,17 +214,23 @@ func isPort(text string) bool {
 // that is wrong.
 func (d *draft) checkTLS(host string) {
 	t := d.TLS
-	switch {
-	case t.Dev && len(t.Cert)+len(t.Key) > 0:
+	if t.ProxyHeader != "" && len(t.BehindProxy) == 0 && !d.faulty("tls.behind_proxy") {
+		d.wrong("tls.proxy_header", "is set, and tls.behind_proxy is not", "name the addresses of the proxies")
+	}
+	switch files := len(t.Cert)+len(t.Key) > 0; {
+	case t.Dev && files:
 		d.wrong("tls.dev", "and a certificate are both set", "keep tls.dev, or tls.cert and tls.key")
+	case len(t.BehindProxy) > 0 && (t.Dev || files):
+		d.wrong("tls.behind_proxy", "and a certificate are both set", "keep tls.behind_proxy where a proxy ends TLS and passes plain HTTP on; leave it out where this server ends TLS")
+	case len(t.BehindProxy) > 0:
 	case t.Dev:
 		if host != "" && !tlsconf.IsLoopback(host) {
 			d.wrong("public_url", fmt.Sprintf("there is no development certificate for %s", host), "use https://localhost:8443, or set tls.cert and tls.key")
 		}
-	case d.faulty("tls", "tls.cert", "tls.key", "tls.dev"):
+	case d.faulty("tls", "tls.cert", "tls.key", "tls.dev", "tls.behind_proxy"):
 		// What was meant is not known.
 	case len(t.Cert)+len(t.Key) == 0:
-		d.wrong("tls", "is missing", "name a certificate, tls: {cert: cert.pem, key: key.pem}, or for development tls: {dev: true}")
+		d.wrong("tls", "is missing", "name a certificate, tls: {cert: cert.pem, key: key.pem}, the proxies that end TLS, tls: {behind_proxy: [10.0.0.0/8]}, or for development tls: {dev: true}")
 	case len(t.Cert) == 0:
 		d.wrong("tls.cert", "is missing", "tls.key is set: name the certificate that belongs to it")
 	case len(t.Key) == 0:

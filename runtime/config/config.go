@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatewright/gatewright/runtime/origin"
 	"github.com/gatewright/gatewright/runtime/provider"
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
@@ -27,9 +28,16 @@ type Config struct {
 	// no path.
 	PublicURL string
 	// Listen is the address to listen on, host:port. An empty host is every
-	// address of the machine, port 0 a free one. Default 127.0.0.1:8443.
+	// address of the machine, port 0 a free one. Default 127.0.0.1:8443, and
+	// 127.0.0.1:8080 behind a proxy that ends TLS.
 	Listen string
 	TLS    TLS
+	// Plain is the listener of plain HTTP.
+	Plain Plain
+	// ProxyProtocol are the addresses, as CIDR, of balancers that begin each
+	// connection with the header of the PROXY protocol, which names the client's
+	// address. All of theirs have to, and it counts from nobody else.
+	ProxyProtocol []string
 	// Secrets are the server's own keys. The first seals, signs and hashes;
 	// those after it only open and verify what they once made.
 	Secrets []secret.Value
@@ -93,7 +101,8 @@ type Config struct {
 	Listening func(net.Addr)
 }
 
-// TLS says where the server's certificate comes from: files or development.
+// TLS says where the server's certificate comes from: files or development; or
+// that a proxy has it.
 type TLS struct {
 	// Cert are PEM files of chains, the server's own certificate first, one for
 	// each host name or for several; one stands for the public URL's. Key are
@@ -101,6 +110,26 @@ type TLS struct {
 	// Both are read again when they change.
 	Cert, Key []string
 	Dev       bool // a certificate of this user's development authority; loopback only
+	// BehindProxy are the addresses, as CIDR, of proxies that end TLS: the
+	// server itself then listens for plain HTTP, and takes only what came to
+	// them over TLS.
+	BehindProxy []string
+	// ProxyHeader is what they say it in: x-forwarded, which is X-Forwarded-Proto
+	// and X-Forwarded-For, or forwarded (RFC 7239). Default x-forwarded. The
+	// other one is not read, since such proxies pass it on as a client wrote it.
+	ProxyHeader string
+}
+
+// Forwarder reads what the proxies of BehindProxy say.
+func (t TLS) Forwarder() origin.Forwarder {
+	return origin.Forwarder{Proxies: prefixes(t.BehindProxy), Standard: t.ProxyHeader == "forwarded"}
+}
+
+// Plain is a listener for those who come without TLS: pages are redirected, and
+// operations refused.
+type Plain struct {
+	// Listen is its address, host:port. Empty: there is none. Port 0 is a free one.
+	Listen string
 }
 
 // Pairs are the certificates with their keys.

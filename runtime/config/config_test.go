@@ -271,6 +271,43 @@ func TestEnvironmentOverrides(t *testing.T) {
 	})
 }
 
+// TestTLSOverrides: what a variable says of TLS replaces the file's whole choice.
+func TestTLSOverrides(t *testing.T) {
+	dir := site(t)
+	cert, key := []string{dir + "/cert.pem"}, []string{dir + "/key.pem"}
+	with := func(tls string) string {
+		return strings.Replace(good, "{cert: cert.pem, key: key.pem}", tls, 1)
+	}
+	const behind, dev, files = "{behind_proxy: [10.0.0.0/8]}", "{dev: true}", "{cert: cert.pem, key: key.pem}"
+	proxied := TLS{BehindProxy: []string{"10.1.0.0/16", "2001:db8::/32"}, ProxyHeader: "x-forwarded"}
+	for _, c := range []struct {
+		file, env string
+		want      TLS
+		listen    string
+	}{
+		{behind, "", TLS{BehindProxy: []string{"10.0.0.0/8"}, ProxyHeader: "x-forwarded"}, "127.0.0.1:8080"},
+		{dev, "GATEWRIGHT_TLS_BEHIND_PROXY=10.1.0.0/16,2001:db8::/32", proxied, "127.0.0.1:8080"},
+		{files, "GATEWRIGHT_TLS_BEHIND_PROXY=10.1.0.0/16,2001:db8::/32", proxied, "127.0.0.1:8080"},
+		{behind, "GATEWRIGHT_TLS_DEV=true", TLS{Dev: true}, "127.0.0.1:8443"},
+		{behind, "GATEWRIGHT_TLS_CERT=" + cert[0] + " GATEWRIGHT_TLS_KEY=" + key[0], TLS{Cert: cert, Key: key}, "127.0.0.1:8443"},
+	} {
+		got, err := load(t, dir, with(c.file), strings.Fields(c.env)...)
+		if err != nil || !reflect.DeepEqual(got.TLS, c.want) || got.Listen != c.listen {
+			t.Errorf("%s with %q: %+v at %s, %v, want %+v at %s", c.file, c.env, got.TLS, got.Listen, err, c.want, c.listen)
+		}
+	}
+	got, err := load(t, dir, with("{behind_proxy: [10.0.0.0/8, \"2001:db8::/32\"], proxy_header: forwarded}")+"proxy_protocol: 192.0.2.0/24\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := got.TLS.Forwarder(); !f.Standard || !f.Trusts("10.1.2.3:4") || !f.Trusts("[2001:db8::1]:4") || f.Trusts("192.0.2.1:4") {
+		t.Errorf("Forwarder() = %+v", f)
+	}
+	if p := got.BalancerPrefixes(); len(p) != 1 || p[0].String() != "192.0.2.0/24" {
+		t.Errorf("BalancerPrefixes() = %v", p)
+	}
+}
+
 func TestDevelopmentSwitch(t *testing.T) {
 	dir := site(t)
 	c, err := load(t, dir, good+"environment: live\n", "GATEWRIGHT_DEV=true")

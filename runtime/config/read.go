@@ -229,11 +229,16 @@ func (d *draft) known() []setting {
 // readEnv takes the settings that the environment overrides. A certificate
 // there replaces the file's whole choice of a certificate.
 func (d *draft) readEnv(getenv func(string) string) {
-	if getenv(variable("tls.dev")) == "true" {
-		d.TLS.Cert, d.TLS.Key = nil, nil
-	}
-	if getenv(variable("tls.cert"))+getenv(variable("tls.key")) != "" {
+	files := getenv(variable("tls.cert"))+getenv(variable("tls.key")) != ""
+	dev, proxy := getenv(variable("tls.dev")) == "true", getenv(variable("tls.behind_proxy")) != ""
+	if files || proxy {
 		d.TLS.Dev = false
+	}
+	if files || dev {
+		d.TLS.BehindProxy = nil
+	}
+	if dev || proxy {
+		d.TLS.Cert, d.TLS.Key = nil, nil
 	}
 	for _, s := range d.known() {
 		text := getenv(s.variable())

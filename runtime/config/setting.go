@@ -26,10 +26,14 @@ type setting struct {
 // settings are all that this version knows, in the order of the help.
 var settings = []setting{
 	{name: "public_url", help: "origin under which clients reach the server, https://HOST[:PORT]", into: func(d *draft) any { return &d.PublicURL }},
-	{name: "listen", help: "address to listen on, HOST:PORT (127.0.0.1:8443)", into: func(d *draft) any { return &d.Listen }},
+	{name: "listen", help: "address to listen on, HOST:PORT (127.0.0.1:8443, behind a proxy :8080)", into: func(d *draft) any { return &d.Listen }},
 	{name: "tls.cert", help: "PEM file of the certificate chain, or a list of them", path: true, into: func(d *draft) any { return &d.TLS.Cert }},
 	{name: "tls.key", help: "PEM file of the private key, or a list in the same order", path: true, into: func(d *draft) any { return &d.TLS.Key }},
+	{name: "tls.behind_proxy", help: "CIDRs of proxies that end TLS: plain HTTP is served to them, where they say it came over TLS", into: func(d *draft) any { return &d.TLS.BehindProxy }},
+	{name: "tls.proxy_header", help: "what they say it in: x-forwarded or forwarded (x-forwarded)", oneOf: []string{"x-forwarded", "forwarded"}, into: func(d *draft) any { return &d.TLS.ProxyHeader }},
 	{name: "tls.dev", help: "true: a certificate for development, loopback only", into: func(d *draft) any { return &d.TLS.Dev }},
+	{name: "plain.listen", help: "address of plain HTTP, which redirects pages and refuses the rest, HOST:PORT (none)", into: func(d *draft) any { return &d.Plain.Listen }},
+	{name: "proxy_protocol", help: "CIDRs of balancers that name the client by the PROXY protocol (none)", into: func(d *draft) any { return &d.ProxyProtocol }},
 	{name: "secret_file", help: "file of at least 32 random bytes, or a list of them, the current one first", path: true, into: func(d *draft) any { return &d.secretFiles }},
 	{name: "store", help: "where keys, users and sessions are kept, such as sqlite:blog.db or postgres://HOST/DATABASE", into: func(d *draft) any { return &d.Store }},
 	{name: "store_file", help: "file that holds the URL of store, for one with a password", path: true, into: func(d *draft) any { return &d.storeFile }},
@@ -116,7 +120,7 @@ func at(into any) func(*draft) any { return func(*draft) any { return into } }
 
 // later are settings of the design that this version does not have. Passed
 // over, they would be promises that the server does not keep.
-var later = []string{"public_health", "tls.acme", "tls.behind_proxy"}
+var later = []string{"public_health", "tls.acme"}
 
 // Variables that are no setting of the file.
 const (
@@ -124,6 +128,9 @@ const (
 	envDev    = "GATEWRIGHT_DEV"
 	envSecret = "GATEWRIGHT_SECRET"
 )
+
+// Variable is the name of a setting in the environment.
+func Variable(name string) string { return variable(name) }
 
 // variable is the name in the environment of a setting.
 func variable(name string) string {

@@ -170,21 +170,3 @@ func (a *admin) server(ctx context.Context, logger *slog.Logger) *http.Server {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 }
-
-// listenAdmin listens on the address of the setting admin.listen. It speaks
-// plain HTTP and asks nobody who they are, so that loopback is all there is.
-func listenAdmin(ctx context.Context, address string) (net.Listener, error) {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", address)
-	if err != nil {
-		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // the rest is said here
-		}
-		return nil, fmt.Errorf("serve: cannot listen on %s: %w (another address is set by admin.listen or GATEWRIGHT_ADMIN_LISTEN)", address, err)
-	}
-	if tcp, ok := listener.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-		_ = listener.Close()
-		return nil, fmt.Errorf("serve: %s is not a loopback address, and the admin listener is for this machine only", listener.Addr())
-	}
-	return listener, nil
-}

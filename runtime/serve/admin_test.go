@@ -170,8 +170,9 @@ func TestAdminRefuses(t *testing.T) {
 		taken.Addr().String(): "another address is set by admin.listen",
 		"0.0.0.0:0":           "not a loopback address",
 	} {
-		if l, err := listenAdmin(t.Context(), address); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("listenAdmin(%s) = %v, %v, want an error with %q", address, l, err, want)
+		cfg := config.Config{Listen: "127.0.0.1:0", Admin: config.Admin{Listen: address}}
+		if _, err := listenAll(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("listenAll(admin %s) = %v, want an error with %q", address, err, want)
 		}
 	}
 }

@@ -200,7 +200,7 @@ func TestFilesRefuses(t *testing.T) {
 			err := Run(ctx, config.Config{
 				PublicURL: "https://blog.example", Listen: "127.0.0.1:0", TLS: config.TLS{Cert: []string{certFile}, Key: []string{keyFile}},
 				Secrets: []secret.Value{secret.Random(32)}, Files: c.system,
-			}, c.handler)
+			}, App{Handler: c.handler})
 			for _, want := range c.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("Run = %v, want an error with %q", err, want)

@@ -23,7 +23,22 @@ import (
 	"github.com/gatewright/gatewright/runtime/tlsconf"
 )
 
-// Run serves h over TLS (HTTP/2 and HTTP/1.1) until ctx is done. Then it takes
+// An App is what a server serves.
+type App struct {
+	Handler http.Handler
+	// API is the part of Handler that answers the document's operations. It tells
+	// by a method Answers(path string) bool, for paths as url.URL.EscapedPath
+	// gives them, which those are: they are refused where they are asked for
+	// without TLS, and not redirected. Without it all paths are.
+	API http.Handler
+	// Checks are what /readyz says.
+	Checks []Check
+	// Exposed returns the ids of the good API keys in a request that came
+	// without TLS. Nil: there are none.
+	Exposed func(*http.Request) []string
+}
+
+// Run serves app over TLS (HTTP/2 and HTTP/1.1) until ctx is done. Then it takes
 // no new connections, lets running requests finish within cfg.Shutdown.Grace
 // and returns nil; where some are still running after that, they are cut off
 // and the error says so. The context of a request is not ended by ctx.
@@ -43,13 +58,20 @@ import (
 // Pages of the origins in cfg.CORS may read the answers. Files of cfg.Files
 // are served to everybody at their paths, index.html also at /; those whose
 // name begins with a dot are left out, but for .well-known. A file at a path
-// that h has an operation for is an error, as far as h says so by a method
-// Answers(path string) bool, for paths as url.URL.EscapedPath gives them.
+// that app.Handler has an operation for is an error, as far as it says so by a
+// method Answers(path string) bool, for paths as url.URL.EscapedPath gives them.
+//
+// What comes without TLS is not served: a page is redirected to the public URL
+// (308), an operation refused with 403 and code transport_insecure, and a good
+// API key that was in it is named in an audit line by its id. That is so on the
+// listener of cfg.Plain, and where proxies of cfg.TLS.BehindProxy end TLS, for
+// all that is not from one of them or did not come to it over TLS.
 //
 // Where cfg.Admin names an address, plain HTTP is served there to this machine:
 // /healthz answers 200 while the program runs, /readyz a line for each check,
 // and 503 if one fails or the server is stopping.
-func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check) error {
+func Run(ctx context.Context, cfg config.Config, app App) error {
+	h := app.Handler
 	if h == nil {
 		return errors.New("serve: there is no handler")
 	}
@@ -58,58 +80,61 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check
 		return fmt.Errorf("serve: %w", err)
 	}
 	logger := cmp.Or(cfg.Logger, newLogger(cfg.Log, os.Stderr))
-	certificate, authority, err := tlsConfig(cfg, logger)
+	certificate, source, err := tlsConfig(cfg, logger)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	certificate = clientcert.Ask(certificate, cfg.ClientCerts.Hosts)
 	if cfg.Files != nil {
 		if h, err = newFiles(cfg.Files, h); err != nil {
 			return err
 		}
 	}
+	clear := &refuser{publicURL: cfg.PublicURL, app: app, logger: logger}
 	h = origin.CORS(origin.CORSConfig{Origins: cfg.CORS.Origins, Credentials: cfg.CORS.Credentials}, h)
+	if certificate == nil {
+		h = behindProxy(cfg.TLS.Forwarder(), clear, h)
+	}
 	h = clientcert.FromProxies(cfg.ClientCerts.Prefixes(), h)
-	admin, err := newAdmin(checks)
+	admin, err := newAdmin(app.Checks)
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, cfg)
+	on, err := listenAll(ctx, cfg)
 	if err != nil {
 		return err
-	}
-	var adminListener net.Listener
-	if cfg.Admin.Listen != "" {
-		if adminListener, err = listenAdmin(ctx, cfg.Admin.Listen); err != nil {
-			_ = listener.Close()
-			return err
-		}
 	}
 
 	slog.SetDefault(logger)
-	attrs := []any{slog.String("public_url", cfg.PublicURL)}
-	if authority == "" {
-		attrs = append(attrs, slog.String("tls", "files"))
-	} else {
-		attrs = append(attrs, slog.String("tls", "development"), slog.String("authority", authority))
+	scheme := "https"
+	if certificate == nil {
+		scheme = "http"
 	}
-	logger.Info("listening on https://"+listener.Addr().String(), attrs...)
-	if adminListener != nil {
-		logger.Info("admin listener on http://" + adminListener.Addr().String())
+	logger.Info("listening on "+scheme+"://"+on.main.Addr().String(), append([]any{slog.String("public_url", cfg.PublicURL)}, source...)...)
+	if on.plain != nil {
+		logger.Info("plain HTTP is redirected or refused on http://" + on.plain.Addr().String())
+	}
+	if on.admin != nil {
+		logger.Info("admin listener on http://" + on.admin.Addr().String())
 	}
 	if cfg.Listening != nil {
-		cfg.Listening(listener.Addr())
+		cfg.Listening(on.main.Addr())
 	}
 	// A request that runs when the server stops is not to end with ctx.
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	server := newServer(base, cfg, logger, certificate, h)
-	go func() { failed <- server.ServeTLS(listener, "", "") }()
-	if adminListener != nil {
+	go func() { failed <- serveOn(server, on.main) }()
+	var plain *http.Server
+	if on.plain != nil {
+		plain = newPlainServer(base, cfg, logger, clear)
+		defer plain.Close()
+		go func() { failed <- plain.Serve(on.plain) }()
+	}
+	if on.admin != nil {
 		adminServer := admin.server(base, logger)
 		defer adminServer.Close() // last: that the server stops is to be seen there
-		go func() { failed <- adminServer.Serve(adminListener) }()
+		go func() { failed <- adminServer.Serve(on.admin) }()
 	}
 
 	select {
@@ -128,6 +153,14 @@ func Run(ctx context.Context, cfg config.Config, h http.Handler, checks ...Check
 	}
 	logger.Info("stopped")
 	return nil
+}
+
+// serveOn serves TLS, or plain HTTP where the server has no certificate.
+func serveOn(server *http.Server, l net.Listener) error {
+	if server.TLSConfig == nil {
+		return server.Serve(l)
+	}
+	return server.ServeTLS(l, "", "")
 }
 
 // newServer makes the server of the API.
@@ -153,22 +186,30 @@ func newServer(base context.Context, cfg config.Config, logger *slog.Logger, cer
 	}
 }
 
-// tlsConfig loads or makes the certificates. authority is the file of the
-// development authority that signed them, "" where there is none.
-func tlsConfig(cfg config.Config, logger *slog.Logger) (c *tls.Config, authority string, err error) {
-	if !cfg.TLS.Dev {
+// tlsConfig loads or makes the certificates; nil where a proxy has them. source
+// tells the log where they come from.
+func tlsConfig(cfg config.Config, logger *slog.Logger) (c *tls.Config, source []any, err error) {
+	switch {
+	case len(cfg.TLS.BehindProxy) > 0:
+		return nil, []any{slog.String("tls", "behind a proxy"), slog.Any("proxies", cfg.TLS.BehindProxy)}, nil
+	case cfg.TLS.Dev:
+		a, err := tlsconf.OpenAuthority("")
+		if err != nil {
+			return nil, nil, err
+		}
+		c, err = a.TLSConfig(append(localNames(), hosts(cfg)...)...)
+		source = []any{slog.String("tls", "development"), slog.String("authority", a.CertFile())}
+		if err != nil {
+			return nil, nil, err
+		}
+	default:
 		files, err := tlsconf.Files(cfg.TLS.Pairs(), hosts(cfg), func() *slog.Logger { return logger })
 		if err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
-		return files.Config(), "", nil
+		c, source = files.Config(), []any{slog.String("tls", "files")}
 	}
-	a, err := tlsconf.OpenAuthority("")
-	if err != nil {
-		return nil, "", err
-	}
-	c, err = a.TLSConfig(append(localNames(), hosts(cfg)...)...)
-	return c, a.CertFile(), err
+	return clientcert.Ask(c, cfg.ClientCerts.Hosts), source, nil
 }
 
 // hosts are the names that the server answers for.
@@ -183,21 +224,4 @@ func hostname(origin string) string {
 		return "" // config.Check has parsed it before
 	}
 	return u.Hostname()
-}
-
-func listen(ctx context.Context, cfg config.Config) (net.Listener, error) {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", cfg.Listen)
-	if err != nil {
-		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // the rest is said here
-		}
-		return nil, fmt.Errorf("serve: cannot listen on %s: %w (another address is set by listen or GATEWRIGHT_LISTEN)", cfg.Listen, err)
-	}
-	// localhost is what the machine's resolver makes of it.
-	if address, ok := listener.Addr().(*net.TCPAddr); (cfg.Dev || cfg.TLS.Dev) && (!ok || !address.IP.IsLoopback()) {
-		_ = listener.Close()
-		return nil, fmt.Errorf("serve: %s is not a loopback address, and development is on", listener.Addr())
-	}
-	return listener, nil
 }

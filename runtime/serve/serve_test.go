@@ -60,6 +60,11 @@ type running struct {
 // edit may change the configuration first.
 func start(t *testing.T, h http.Handler, edit func(*config.Config), checks ...Check) *running {
 	t.Helper()
+	return startWith(t, App{Handler: h, Checks: checks}, edit)
+}
+
+func startWith(t *testing.T, app App, edit func(*config.Config)) *running {
+	t.Helper()
 	certFile, keyFile, pool := certificate(t)
 	s := &running{pool: pool, done: make(chan error, 1), log: &buffer{}}
 	listening := make(chan net.Addr, 1)
@@ -76,7 +81,7 @@ func start(t *testing.T, h http.Handler, edit func(*config.Config), checks ...Ch
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go func() { s.done <- Run(ctx, cfg, h, checks...) }()
+	go func() { s.done <- Run(ctx, cfg, app) }()
 	select {
 	case a := <-listening:
 		s.address = a.String()
@@ -286,7 +291,7 @@ func TestRunRefuses(t *testing.T) {
 			test.edit(&cfg)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // a server that does start stops at once
-			if err := Run(ctx, cfg, test.handler); err == nil || !strings.Contains(err.Error(), test.want) {
+			if err := Run(ctx, cfg, App{Handler: test.handler}); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Run = %v, want an error with %q", err, test.want)
 			}
 		})
@@ -299,7 +304,7 @@ func TestListenChecksTheAddress(t *testing.T) {
 		"development switch":      {Listen: "0.0.0.0:0", Dev: true},
 		"development certificate": {Listen: "0.0.0.0:0", TLS: config.TLS{Dev: true}},
 	} {
-		if l, err := listen(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "not a loopback address") {
+		if l, err := listenAll(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "not a loopback address") {
 			t.Errorf("%s: listen = %v, %v, want an error", name, l, err)
 		}
 	}

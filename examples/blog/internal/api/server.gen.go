@@ -224,11 +224,16 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	if err != nil {
 		return err
 	}
-	return serve.Run(ctx, cfg, logins.Handler(accounts.Handler(root)),
-		serve.Check{Name: "store", Func: stores.Check},
-		serve.Check{Name: "providers", Func: logins.Check},
-		serve.Check{Name: "issuers", Func: tokens.Check},
-	)
+	return serve.Run(ctx, cfg, serve.App{
+		API: handler,
+		Checks: []serve.Check{
+			{Name: "store", Func: stores.Check},
+			{Name: "providers", Func: logins.Check},
+			{Name: "issuers", Func: tokens.Check},
+		},
+		Exposed: keys.Exposed,
+		Handler: logins.Handler(accounts.Handler(root)),
+	})
 }
 
 // A server answers the document's operations by asking the application.

@@ -162,10 +162,14 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		}
 	}
 	root = tokens.Handler(root)
-	return serve.Run(ctx, cfg, root,
-		serve.Check{Name: "store", Func: stores.Check},
-		serve.Check{Name: "issuers", Func: tokens.Check},
-	)
+	return serve.Run(ctx, cfg, serve.App{
+		API: handler,
+		Checks: []serve.Check{
+			{Name: "store", Func: stores.Check},
+			{Name: "issuers", Func: tokens.Check},
+		},
+		Handler: root,
+	})
 }
 
 // A server answers the document's operations by asking the application.

@@ -1,0 +1,94 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/origin"
+)
+
+// Listeners are those of a server; plain and admin are nil where there are none.
+type listeners struct{ main, plain, admin net.Listener }
+
+// listenAll opens the listeners of cfg, all of them or none.
+func listenAll(ctx context.Context, cfg config.Config) (on listeners, err error) {
+	var open []net.Listener
+	defer func() {
+		if err != nil {
+			for _, l := range open {
+				_ = l.Close()
+			}
+			on = listeners{}
+		}
+	}()
+	for _, l := range []struct {
+		into    *net.Listener
+		address string
+		setting string
+		local   string // why it has to be this machine's; empty where it need not
+		clients bool   // clients connect to it, perhaps by a balancer
+	}{
+		{&on.main, cfg.Listen, "listen", inDevelopment(cfg), true},
+		{&on.plain, cfg.Plain.Listen, "plain.listen", inDevelopment(cfg), true},
+		// It speaks plain HTTP and asks nobody who they are.
+		{&on.admin, cfg.Admin.Listen, "admin.listen", "the admin listener is for this machine only", false},
+	} {
+		if l.address == "" {
+			continue
+		}
+		listener, err := listen(ctx, l.setting, l.address)
+		if err != nil {
+			return on, err
+		}
+		open = append(open, listener)
+		// localhost is what the machine's resolver makes of it.
+		if tcp, ok := listener.Addr().(*net.TCPAddr); l.local != "" && (!ok || !tcp.IP.IsLoopback()) {
+			return on, fmt.Errorf("serve: %s is not a loopback address, and %s", listener.Addr(), l.local)
+		}
+		if l.clients && len(cfg.ProxyProtocol) > 0 {
+			listener = named(listener, cfg)
+		}
+		*l.into = listener
+	}
+	return on, nil
+}
+
+func inDevelopment(cfg config.Config) string {
+	if cfg.Dev || cfg.TLS.Dev {
+		return "development is on"
+	}
+	return ""
+}
+
+func listen(ctx context.Context, setting, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err // the rest is said here
+		}
+		return nil, fmt.Errorf("serve: cannot listen on %s: %w (another address is set by %s or %s)", address, err, setting, config.Variable(setting))
+	}
+	return listener, nil
+}
+
+// named has the balancers of cfg name the clients of their connections. One that
+// names none is cut off; what others send of the kind is no TLS, and no HTTP.
+func named(l net.Listener, cfg config.Config) net.Listener {
+	balancers := origin.Forwarder{Proxies: cfg.BalancerPrefixes()}
+	return &proxyproto.Listener{
+		Listener:          l,
+		ReadHeaderTimeout: cfg.Limits.HeaderTime,
+		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if balancers.Trusts(o.Upstream.String()) {
+				return proxyproto.REQUIRE, nil
+			}
+			return proxyproto.SKIP, nil
+		},
+	}
+}
