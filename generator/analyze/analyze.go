@@ -87,6 +87,7 @@ func Analyze(doc *load.Document, cfg Config) (*model.API, []model.Diagnostic) {
 	a.rootUse = doc.Root.Get("security")
 
 	a.settings()
+	a.misplaced(doc.Root)
 	a.members(doc.Root, rootMembers)
 	a.api.BasePath = a.basePath()
 	a.schemes()

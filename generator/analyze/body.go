@@ -2,7 +2,9 @@ package analyze
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gatewright/gatewright/generator/load"
@@ -40,6 +42,49 @@ func (a *analyzer) body(op *model.Operation, n *load.Node) *model.Body {
 		return nil
 	}
 	return body
+}
+
+// sizeUnits are those of sizes, as in a server's configuration.
+var sizeUnits = map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+// bodyLimit reads x-gatewright at an operation: how large its body may be.
+func (a *analyzer) bodyLimit(op *model.Operation, n *load.Node) {
+	const help = "write {max_body: 64MiB}, or a number of bytes"
+	a.misspeltExtension(n)
+	x := n.Get("x-gatewright")
+	if x == nil {
+		return
+	}
+	if !x.Is(load.Object) {
+		a.errorf(ruleKind, x, help, "x-gatewright is %s, not an object", x.Kind)
+		return
+	}
+	for _, m := range x.Members {
+		switch size, ok := parseSize(m.Value); {
+		case m.Key != "max_body":
+			a.add(model.Diagnostic{Rule: ruleKind, Pos: m.KeyPos, Help: help, Message: "x-gatewright has the unknown member " + load.Quote(m.Key)})
+		case !ok:
+			a.errorf(ruleKind, m.Value, help, "max_body is %s, not a size", load.Quote(m.Value.Text))
+		case op.Body == nil:
+			a.errorf(ruleKind, m.Value, "take it out", "max_body limits a body, and the operation takes none")
+		default:
+			op.Body.MaxBytes = size
+		}
+	}
+}
+
+// parseSize reads a whole number of bytes above zero, with or without a unit.
+func parseSize(n *load.Node) (int64, bool) {
+	if !n.Is(load.String) && !n.Is(load.Number) {
+		return 0, false
+	}
+	number := strings.TrimRight(n.Text, "KMGiB")
+	unit, known := sizeUnits[n.Text[len(number):]]
+	size, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || !known || size <= 0 || size > math.MaxInt64/unit {
+		return 0, false
+	}
+	return size * unit, true
 }
 
 // bodyContent settles how a request of that media type is read.

@@ -16,12 +16,7 @@ func (a *analyzer) kind(s *model.Scheme, n *load.Node) {
 	if x := n.Get("x-gatewright"); x != nil {
 		a.extension(s, x, allowed)
 	}
-	for _, m := range n.Members {
-		if m.Key != "x-gatewright" && load.Distance(strings.ToLower(m.Key), "x-gatewright") <= 3 {
-			a.add(model.Diagnostic{Rule: ruleKind, Pos: m.KeyPos, Help: "write x-gatewright",
-				Message: fmt.Sprintf("member %s looks like x-gatewright, and means nothing", load.Quote(m.Key))})
-		}
-	}
+	a.misspeltExtension(n)
 	kind := a.cfg.Schemes[s.Name].Kind
 	if kind == "" {
 		return
@@ -31,6 +26,16 @@ func (a *analyzer) kind(s *model.Scheme, n *load.Node) {
 		return
 	}
 	s.Verifier = model.Verifier(kind)
+}
+
+// misspeltExtension finds what was meant to be x-gatewright.
+func (a *analyzer) misspeltExtension(n *load.Node) {
+	for _, m := range n.Members {
+		if m.Key != "x-gatewright" && load.Distance(strings.ToLower(m.Key), "x-gatewright") <= 3 {
+			a.add(model.Diagnostic{Rule: ruleKind, Pos: m.KeyPos, Help: "write x-gatewright",
+				Message: fmt.Sprintf("member %s looks like x-gatewright, and means nothing", load.Quote(m.Key))})
+		}
+	}
 }
 
 // extension reads x-gatewright at a scheme.

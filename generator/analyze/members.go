@@ -25,7 +25,6 @@ var (
 
 // members checks the names of n's members, of which known are understood.
 func (a *analyzer) members(n *load.Node, known []string) {
-	a.misplaced(n)
 	for _, m := range n.Members {
 		rest, extension := strings.CutPrefix(m.Key, "x-")
 		switch {
@@ -76,7 +75,7 @@ func meansSecurity(name string, few int) bool {
 // misplaced finds x-gatewright where it is not read.
 func (a *analyzer) misplaced(n *load.Node) {
 	if x := n.Get("x-gatewright"); x != nil {
-		a.errorf(ruleKind, x, "it is read at security schemes only", "x-gatewright means nothing here")
+		a.errorf(ruleKind, x, "it is read at security schemes and at operations", "x-gatewright means nothing here")
 	}
 }
 

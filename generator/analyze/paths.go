@@ -122,6 +122,7 @@ func (a *analyzer) operation(p pathItem, method string, m load.Member) {
 	op.Policy = a.policy(n, m.KeyPos)
 	op.Params = a.params(&op, p, n)
 	op.Body = a.body(&op, n)
+	a.bodyLimit(&op, n)
 	op.Responses = a.responses(&op, n)
 	a.api.Operations = append(a.api.Operations, op)
 }

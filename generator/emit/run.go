@@ -112,6 +112,15 @@ func (p *printer) runBody(g *jen.Group) {
 		root = jen.Id("logins").Dot("Handler").Call(jen.Id("accounts").Dot("Handler").Call(root))
 	}
 	app := jen.Dict{jen.Id("Handler"): root, jen.Id("API"): jen.Id("handler")}
+	var largest int64
+	for i := range p.API.Operations {
+		if body := p.API.Operations[i].Body; body != nil {
+			largest = max(largest, body.MaxBytes)
+		}
+	}
+	if largest > 0 {
+		app[jen.Id("MaxBody")] = jen.Lit(int(largest))
+	}
 	if len(keys) > 0 {
 		app[jen.Id("Exposed")] = jen.Id("keys").Dot("Exposed")
 	}

@@ -184,6 +184,9 @@ func body(op *model.Operation) *jen.Statement {
 		if op.Body.Required {
 			g.Id("Required").Op(":").True()
 		}
+		if op.Body.MaxBytes > 0 {
+			g.Id("MaxBytes").Op(":").Lit(int(op.Body.MaxBytes))
+		}
 		g.Id("Contents").Op(":").Index().Qual(pkgCodec, "Content").ValuesFunc(func(g *jen.Group) {
 			for _, b := range bodies(op) {
 				g.Line().ValuesFunc(func(g *jen.Group) {

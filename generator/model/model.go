@@ -309,6 +309,7 @@ type Prop struct {
 type Body struct {
 	Description string
 	Required    bool
+	MaxBytes    int64 // 0: what the runtime takes by default
 	Contents    []Content
 	Pos         Position
 }

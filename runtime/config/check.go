@@ -56,6 +56,11 @@ func (d *draft) fill() {
 	fill(&d.Limits.BodyTime, 60*time.Second)
 	fill(&d.Limits.AnswerTime, 2*time.Minute)
 	fill(&d.Limits.IdleTime, 2*time.Minute)
+	fill(&d.Limits.Connections, 4096)
+	fill(&d.Limits.ConnectionsPerAddress, 256)
+	fill(&d.Limits.Requests, 1024)
+	fill(&d.Limits.RequestsPerAddress, 256)
+	fill(&d.Limits.Streams, 100)
 	fill(&d.Shutdown.Grace, 20*time.Second)
 	fill(&d.Log.Level, "info")
 	fill(&d.Log.Format, "text")
@@ -299,7 +304,9 @@ func (d *draft) checkLimits() {
 	}{
 		{"limits.header_bytes", l.HeaderBytes}, {"limits.body_bytes", l.BodyBytes}, {"limits.header_time", int64(l.HeaderTime)},
 		{"limits.body_time", int64(l.BodyTime)}, {"limits.answer_time", int64(l.AnswerTime)}, {"limits.idle_time", int64(l.IdleTime)},
-		{"shutdown.grace", int64(d.Shutdown.Grace)},
+		{"limits.connections", int64(l.Connections)}, {"limits.connections_per_address", int64(l.ConnectionsPerAddress)},
+		{"limits.requests", int64(l.Requests)}, {"limits.requests_per_address", int64(l.RequestsPerAddress)},
+		{"limits.streams", int64(l.Streams)}, {"shutdown.grace", int64(d.Shutdown.Grace)},
 	} {
 		if c.value < 0 {
 			d.wrong(c.name, "is below zero", "")

@@ -210,6 +210,15 @@ type Limits struct {
 	BodyTime    time.Duration // from then until the body has arrived. Default 60 s
 	AnswerTime  time.Duration // from the end of the header until the answer is written. Default 2 min
 	IdleTime    time.Duration // a connection may wait this long for its next request. Default 2 min
+	// Connections at once, of everybody and of one address (of IPv6: one /64).
+	// Those of proxies and balancers count for everybody alone. Further ones are
+	// closed as they come. Defaults 4096, 256.
+	Connections, ConnectionsPerAddress int
+	// Requests at once, of everybody and of one address: further ones are
+	// answered 503 and 429. Defaults 1024, 256.
+	Requests, RequestsPerAddress int
+	// Streams are requests at once on one connection of HTTP/2. Default 100.
+	Streams int
 }
 
 // Shutdown says how the server stops.

@@ -175,6 +175,8 @@ func (s setting) written(d *draft) (want string, tags []string) {
 		return "true or false", []string{"!!bool"}
 	case *int64:
 		return "a size such as 64KiB", []string{"!!int", "!!str"}
+	case *int:
+		return "a number", []string{"!!int"}
 	case *[]string:
 		return "text or a list of texts", []string{"!!str"}
 	case *string:

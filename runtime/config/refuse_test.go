@@ -157,6 +157,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"plain listener without port", good + "plain: {listen: localhost}\n", nil, "plain.listen: \"localhost\" is not an address with a port"},
 		{"plain listener behind a proxy", tls("{behind_proxy: [10.0.0.0/8]}") + "plain: {listen: \":80\"}\n", nil, "plain.listen: is set, and a proxy has TLS"},
 		{"plain listener for others in development", tls("{dev: true}") + "plain: {listen: \":80\"}\n", nil, "plain.listen: :80 can be reached from other machines"},
+		{"no connections", good + "limits: {connections: 0}\n", nil, "limits.connections: \"0\" is no number above zero"},
+		{"connections with a unit", good + "limits: {connections: 4k}\n", nil, "limits.connections: has to be a number, and is text"},
 		{"two certificates, one key", tls("{cert: [cert.pem, other-cert.pem], key: key.pem}"), nil, "tls: has 2 certificates and 1 keys"},
 		{"second key of another certificate", tls("{cert: [cert.pem, other-cert.pem], key: [key.pem, key.pem]}"), nil, "does not match"},
 		{"no certificate for those who show theirs", good + "client_certs: {ca: cert.pem, hosts: [mtls.localhost]}\n", nil, "is not for mtls.localhost"},

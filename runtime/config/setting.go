@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,6 +67,11 @@ var settings = []setting{
 	{name: "limits.body_time", help: "longest wait for a body (60s)", into: func(d *draft) any { return &d.Limits.BodyTime }},
 	{name: "limits.answer_time", help: "longest time for an answer (2m)", into: func(d *draft) any { return &d.Limits.AnswerTime }},
 	{name: "limits.idle_time", help: "longest wait for the next request (2m)", into: func(d *draft) any { return &d.Limits.IdleTime }},
+	{name: "limits.connections", help: "connections at once (4096)", into: func(d *draft) any { return &d.Limits.Connections }},
+	{name: "limits.connections_per_address", help: "of one address, which for IPv6 is a /64 (256)", into: func(d *draft) any { return &d.Limits.ConnectionsPerAddress }},
+	{name: "limits.requests", help: "requests at once; further ones are answered 503 (1024)", into: func(d *draft) any { return &d.Limits.Requests }},
+	{name: "limits.requests_per_address", help: "of one address; further ones are answered 429 (256)", into: func(d *draft) any { return &d.Limits.RequestsPerAddress }},
+	{name: "limits.streams", help: "requests at once on one connection of HTTP/2 (100)", into: func(d *draft) any { return &d.Limits.Streams }},
 	{name: "shutdown.grace", help: "how long running requests may take to finish (20s)", into: func(d *draft) any { return &d.Shutdown.Grace }},
 	{name: "log.level", help: "debug, info, warn or error (info)", oneOf: []string{"debug", "info", "warn", "error"}, into: func(d *draft) any { return &d.Log.Level }},
 	{name: "log.format", help: "text or json (text)", oneOf: []string{"text", "json"}, into: func(d *draft) any { return &d.Log.Format }},
@@ -208,6 +214,12 @@ func (s setting) assign(d *draft, text, base string) error {
 			return err
 		}
 		*into = size
+	case *int:
+		n, err := strconv.ParseUint(text, 10, 31)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q is no number above zero", text)
+		}
+		*into = int(n)
 	case *time.Duration:
 		if s.zero && strings.Trim(text, "0") == "" {
 			*into = -1

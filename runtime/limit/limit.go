@@ -183,8 +183,11 @@ func (l *Limiter) Succeeded(from netip.Addr, id string) {
 // Address returns what an attempt is counted under: the address that r came
 // from, of IPv6 its /64, which one subscriber has to itself. What is no
 // address, such as a Unix socket, is counted together.
-func Address(r *http.Request) netip.Addr {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
+func Address(r *http.Request) netip.Addr { return AddressOf(r.RemoteAddr) }
+
+// AddressOf is [Address] of a text such as http.Request.RemoteAddr.
+func AddressOf(remote string) netip.Addr {
+	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Addr{}
 	}

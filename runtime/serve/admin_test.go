@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -171,7 +172,7 @@ func TestAdminRefuses(t *testing.T) {
 		"0.0.0.0:0":           "not a loopback address",
 	} {
 		cfg := config.Config{Listen: "127.0.0.1:0", Admin: config.Admin{Listen: address}}
-		if _, err := listenAll(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := listenAll(t.Context(), cfg, slog.Default()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("listenAll(admin %s) = %v, want an error with %q", address, err, want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 
 	"github.com/pires/go-proxyproto"
@@ -16,7 +17,7 @@ import (
 type listeners struct{ main, plain, admin net.Listener }
 
 // listenAll opens the listeners of cfg, all of them or none.
-func listenAll(ctx context.Context, cfg config.Config) (on listeners, err error) {
+func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on listeners, err error) {
 	var open []net.Listener
 	defer func() {
 		if err != nil {
@@ -26,6 +27,8 @@ func listenAll(ctx context.Context, cfg config.Config) (on listeners, err error)
 			on = listeners{}
 		}
 	}()
+	all := newCrowd(cfg.Limits.Connections, cfg.Limits.ConnectionsPerAddress)
+	shared := origin.Forwarder{Proxies: append(cfg.BalancerPrefixes(), cfg.TLS.Forwarder().Proxies...)}
 	for _, l := range []struct {
 		into    *net.Listener
 		address string
@@ -50,8 +53,11 @@ func listenAll(ctx context.Context, cfg config.Config) (on listeners, err error)
 		if tcp, ok := listener.Addr().(*net.TCPAddr); l.local != "" && (!ok || !tcp.IP.IsLoopback()) {
 			return on, fmt.Errorf("serve: %s is not a loopback address, and %s", listener.Addr(), l.local)
 		}
-		if l.clients && len(cfg.ProxyProtocol) > 0 {
-			listener = named(listener, cfg)
+		if l.clients {
+			listener = &door{Listener: listener, crowd: all, shared: shared, logger: logger}
+			if len(cfg.ProxyProtocol) > 0 {
+				listener = named(listener, cfg)
+			}
 		}
 		*l.into = listener
 	}

@@ -33,6 +33,9 @@ type App struct {
 	API http.Handler
 	// Checks are what /readyz says.
 	Checks []Check
+	// MaxBody is the largest body, in bytes, that an operation says it takes. Where
+	// the configuration takes less, the log has a warning.
+	MaxBody int64
 	// Exposed returns the ids of the good API keys in a request that came
 	// without TLS. Nil: there are none.
 	Exposed func(*http.Request) []string
@@ -90,6 +93,7 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 		}
 	}
 	clear := &refuser{publicURL: cfg.PublicURL, app: app, logger: logger}
+	h = newCrowd(cfg.Limits.Requests, cfg.Limits.RequestsPerAddress).bounded(h)
 	h = origin.CORS(origin.CORSConfig{Origins: cfg.CORS.Origins, Credentials: cfg.CORS.Credentials}, h)
 	if certificate == nil {
 		h = behindProxy(cfg.TLS.Forwarder(), clear, h)
@@ -99,7 +103,7 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	if err != nil {
 		return err
 	}
-	on, err := listenAll(ctx, cfg)
+	on, err := listenAll(ctx, cfg, logger)
 	if err != nil {
 		return err
 	}
@@ -112,6 +116,9 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	logger.Info("listening on "+scheme+"://"+on.main.Addr().String(), append([]any{slog.String("public_url", cfg.PublicURL)}, source...)...)
 	if on.plain != nil {
 		logger.Info("plain HTTP is redirected or refused on http://" + on.plain.Addr().String())
+	}
+	if app.MaxBody > cfg.Limits.BodyBytes {
+		logger.Warn("limits.body_bytes is below the max_body of an operation, and wins", slog.Int64("body_bytes", cfg.Limits.BodyBytes), slog.Int64("max_body", app.MaxBody))
 	}
 	if on.admin != nil {
 		logger.Info("admin listener on http://" + on.admin.Addr().String())
@@ -176,7 +183,7 @@ func newServer(base context.Context, cfg config.Config, logger *slog.Logger, cer
 		IdleTimeout:                  cfg.Limits.IdleTime,
 		MaxHeaderBytes:               int(cfg.Limits.HeaderBytes),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: 100,
+			MaxConcurrentStreams: cfg.Limits.Streams,
 			SendPingTimeout:      30 * time.Second, // finds connections that went silent inside a frame
 			PingTimeout:          15 * time.Second,
 			WriteByteTimeout:     30 * time.Second,

@@ -304,7 +304,7 @@ func TestListenChecksTheAddress(t *testing.T) {
 		"development switch":      {Listen: "0.0.0.0:0", Dev: true},
 		"development certificate": {Listen: "0.0.0.0:0", TLS: config.TLS{Dev: true}},
 	} {
-		if l, err := listenAll(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "not a loopback address") {
+		if l, err := listenAll(t.Context(), cfg, slog.Default()); err == nil || !strings.Contains(err.Error(), "not a loopback address") {
 			t.Errorf("%s: listen = %v, %v, want an error", name, l, err)
 		}
 	}
