@@ -112,6 +112,20 @@ func (p *printer) runBody(g *jen.Group) {
 		root = jen.Id("logins").Dot("Handler").Call(jen.Id("accounts").Dot("Handler").Call(root))
 	}
 	app := jen.Dict{jen.Id("Handler"): root, jen.Id("API"): jen.Id("handler")}
+	if len(logins) > 0 || len(tokens) > 0 {
+		app[jen.Id("Reload")] = jen.Func().Params(jen.Id("cfg").Qual(pkgConfig, "Config")).Error().BlockFunc(func(g *jen.Group) {
+			g.If(jen.Err().Op(":=").Id("ring").Dot("Replace").Call(jen.Id("cfg").Dot("Secrets").Op("...")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+			for _, of := range []struct {
+				there bool
+				name  string
+			}{{len(logins) > 0, "logins"}, {len(tokens) > 0, "tokens"}} {
+				if of.there {
+					g.Id(of.name).Dot("Reload").Call(jen.Id("cfg").Dot("Providers"))
+				}
+			}
+			g.Return(jen.Nil())
+		})
+	}
 	var largest int64
 	for i := range p.API.Operations {
 		if body := p.API.Operations[i].Body; body != nil {

@@ -228,6 +228,16 @@ func (t *Tokens) each(f func(*issuer) error) error {
 // is refused at once. Verified signatures are still remembered.
 func (t *Tokens) ForgetAll() { t.people.ForgetAll() }
 
+// Reload takes the secrets of providers as they are now, from the next question
+// to each on.
+func (t *Tokens) Reload(providers []provider.Config) {
+	for _, cfg := range providers {
+		if n := slices.IndexFunc(t.issuers, func(i *issuer) bool { return i.Name == cfg.Name }); n >= 0 {
+			t.issuers[n].secret.Store(&cfg.ClientSecret)
+		}
+	}
+}
+
 func (t *Tokens) logger() *slog.Logger {
 	if t.cfg.Logger != nil {
 		return t.cfg.Logger

@@ -194,10 +194,10 @@ func (i *issuer) introspect(ctx context.Context, text string) (claims.Set, error
 	h := http.Header{"Idempotency-Key": {}}
 	if i.ClientAuth == "client_secret_post" {
 		form.Set("client_id", i.ClientID)
-		form.Set("client_secret", i.ClientSecret.Reveal())
+		form.Set("client_secret", i.secret.Load().Reveal())
 	} else {
 		// Both are form-urlencoded first (RFC 6749, section 2.3.1).
-		pair := url.QueryEscape(i.ClientID) + ":" + url.QueryEscape(i.ClientSecret.Reveal())
+		pair := url.QueryEscape(i.ClientID) + ":" + url.QueryEscape(i.secret.Load().Reveal())
 		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	}
 	var answer jsontext.Value

@@ -8,12 +8,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/discovery"
 	"github.com/gatewright/gatewright/runtime/fetch"
 	"github.com/gatewright/gatewright/runtime/jwks"
 	"github.com/gatewright/gatewright/runtime/provider"
+	"github.com/gatewright/gatewright/runtime/secret"
 )
 
 const (
@@ -36,7 +38,8 @@ type issuer struct {
 	client *http.Client
 	look   *discovery.Looker[link]
 	asking introspection
-	asked  bool // about every token of a scheme
+	asked  bool                         // about every token of a scheme
+	secret atomic.Pointer[secret.Value] // of the client, as it is now
 }
 
 // A link is what is known of an issuer.
@@ -66,6 +69,7 @@ func (t *Tokens) issuer(name string) (*issuer, error) {
 		return nil, err
 	}
 	i := &issuer{Config: cfg, tokens: t, client: client, asking: newIntrospection(t.cfg.Limits, t.logger, t.cfg.Now)}
+	i.secret.Store(&cfg.ClientSecret)
 	i.look = discovery.NewLooker(t.cfg.Now, i.lookUp)
 	t.issuers = append(t.issuers, i)
 	return i, nil

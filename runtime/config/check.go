@@ -61,6 +61,10 @@ func (d *draft) fill() {
 	fill(&d.Limits.Requests, 1024)
 	fill(&d.Limits.RequestsPerAddress, 256)
 	fill(&d.Limits.Streams, 100)
+	if d.Dev || d.TLS.Dev {
+		fill(&d.Shutdown.Delay, -1)
+	}
+	fill(&d.Shutdown.Delay, time.Second)
 	fill(&d.Shutdown.Grace, 20*time.Second)
 	fill(&d.Log.Level, "info")
 	fill(&d.Log.Format, "text")
@@ -164,7 +168,7 @@ func isHost(host string) bool {
 
 func (d *draft) checkListen() {
 	host, ok := d.checkAddress("listen", d.Listen, "write it as 127.0.0.1:8443, or :8443 for every address")
-	if !ok {
+	if !ok || IsActivated(d.Listen) {
 		return
 	}
 	// A name is looked up, and who answers is not us: of names localhost alone will do.
@@ -179,8 +183,17 @@ func (d *draft) checkListen() {
 	}
 }
 
+// IsActivated tells whether a listener's address is that of a socket which
+// systemd opens for the process.
+func IsActivated(address string) bool {
+	return address == "systemd" || strings.HasPrefix(address, "systemd:")
+}
+
 // checkAddress checks the address of a listener and returns its host.
 func (d *draft) checkAddress(setting, address, hint string) (host string, ok bool) {
+	if IsActivated(address) {
+		return "", true
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		d.wrong(setting, fmt.Sprintf("%q is not an address with a port", address), hint)
@@ -205,6 +218,7 @@ func (d *draft) checkPlain() {
 	case !ok:
 	case len(d.TLS.BehindProxy) > 0:
 		d.wrong("plain.listen", "is set, and a proxy has TLS", "what comes to the proxy in the clear is redirected or refused at listen")
+	case IsActivated(d.Plain.Listen):
 	case (d.Dev || d.TLS.Dev) && !isLoopbackHost(host):
 		d.wrong("plain.listen", d.Plain.Listen+" can be reached from other machines, in development", "listen on 127.0.0.1")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/secret"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
 	"github.com/gatewright/gatewright/runtime/user"
+	"slices"
 )
 
 // A Config is what a server needs to know to run. [Load] fills it; one made by
@@ -28,7 +29,8 @@ type Config struct {
 	// no path.
 	PublicURL string
 	// Listen is the address to listen on, host:port. An empty host is every
-	// address of the machine, port 0 a free one. Default 127.0.0.1:8443, and
+	// address of the machine, port 0 a free one; systemd:NAME is a socket that
+	// systemd opened for the process, systemd the only one. Default 127.0.0.1:8443, and
 	// 127.0.0.1:8080 behind a proxy that ends TLS.
 	Listen string
 	TLS    TLS
@@ -96,6 +98,8 @@ type Config struct {
 	// index.html at /, the others at their paths. Nil: none; Load leaves it
 	// nil. Nothing in it is a secret.
 	Files fs.FS
+	// source is where Load read it. Nil: it was made by hand.
+	source *source
 	// Listening is called once with the address that the server listens on,
 	// for those who chose port 0. May be nil; Load leaves it nil.
 	Listening func(net.Addr)
@@ -223,6 +227,11 @@ type Limits struct {
 
 // Shutdown says how the server stops.
 type Shutdown struct {
+	// Delay is how long before that the server says that it is not ready, and
+	// asks clients to take their next request elsewhere, while it still answers
+	// all that come. Below zero, which the file writes as 0: not at all. Default
+	// 1 s, in development none.
+	Delay time.Duration
 	Grace time.Duration // how long running requests may take to finish. Default 20 s
 }
 
@@ -252,11 +261,12 @@ func Load(args []string, getenv func(string) string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
+	from := &source{args: slices.Clone(args), getenv: getenv}
 	content, err := readFile(path)
 	if err != nil {
 		return Config{}, err
 	}
-	d := &draft{file: path, places: map[string]string{}}
+	d := &draft{Config: Config{source: from}, file: path, places: map[string]string{}}
 	d.readYAML(content)
 	d.readEnv(getenv)
 	d.readSecrets(getenv)

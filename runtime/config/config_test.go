@@ -85,12 +85,13 @@ func TestLoadDefaults(t *testing.T) {
 		Listen:      "127.0.0.1:8443",
 		TLS:         TLS{Cert: []string{filepath.Join(dir, "cert.pem")}, Key: []string{filepath.Join(dir, "key.pem")}},
 		Secrets:     got.Secrets,
+		source:      got.source,
 		Environment: "live",
 		Keys:        Keys{Prefix: "gw"},
 		Sessions:    Sessions{Kind: "server", Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Recent: 15 * time.Minute},
 		Cache:       time.Second,
 		Limits:      Limits{HeaderBytes: 65536, BodyBytes: 32 << 20, HeaderTime: 10 * time.Second, BodyTime: time.Minute, AnswerTime: 2 * time.Minute, IdleTime: 2 * time.Minute, Connections: 4096, ConnectionsPerAddress: 256, Requests: 1024, RequestsPerAddress: 256, Streams: 100},
-		Shutdown:    Shutdown{Grace: 20 * time.Second},
+		Shutdown:    Shutdown{Delay: time.Second, Grace: 20 * time.Second},
 		Log:         Log{Level: "info", Format: "text"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -111,7 +112,7 @@ store: sqlite:data/blog.db
 environment: test
 keys: {prefix: blog}
 limits: {header_bytes: 16KiB, body_bytes: 2000000, header_time: 5s, body_time: 1m30s, answer_time: 500ms, idle_time: 1d, connections: 40, connections_per_address: 4, requests: 30, requests_per_address: 3, streams: 2}
-shutdown: {grace: 3s}
+shutdown: {delay: 0, grace: 3s}
 log: {level: debug, format: json}
 sessions: {kind: sealed, idle: 10m, absolute: 1h}
 cors: {origins: ["https://app.example", "http://localhost:3000"], credentials: true}
@@ -154,6 +155,7 @@ func TestLoadEverySetting(t *testing.T) {
 		Listen:      "[::1]:0",
 		TLS:         TLS{Cert: []string{filepath.Join(dir, "cert.pem")}, Key: []string{filepath.Join(dir, "key.pem")}},
 		Secrets:     got.Secrets,
+		source:      got.source,
 		Store:       "sqlite:" + filepath.Join(dir, "data", "blog.db"),
 		Environment: "test",
 		Keys:        Keys{Prefix: "blog"},
@@ -177,7 +179,7 @@ func TestLoadEverySetting(t *testing.T) {
 		CORS:     CORS{Origins: []string{"https://app.example", "http://localhost:3000"}, Credentials: true},
 		Admin:    Admin{Listen: "[::1]:9443"},
 		Limits:   Limits{HeaderBytes: 16384, BodyBytes: 2000000, HeaderTime: 5 * time.Second, BodyTime: 90 * time.Second, AnswerTime: 500 * time.Millisecond, IdleTime: 24 * time.Hour, Connections: 40, ConnectionsPerAddress: 4, Requests: 30, RequestsPerAddress: 3, Streams: 2},
-		Shutdown: Shutdown{Grace: 3 * time.Second},
+		Shutdown: Shutdown{Delay: -1, Grace: 3 * time.Second},
 		Log:      Log{Level: "debug", Format: "json"},
 	}
 	if !reflect.DeepEqual(got, want) {

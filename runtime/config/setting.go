@@ -27,7 +27,7 @@ type setting struct {
 // settings are all that this version knows, in the order of the help.
 var settings = []setting{
 	{name: "public_url", help: "origin under which clients reach the server, https://HOST[:PORT]", into: func(d *draft) any { return &d.PublicURL }},
-	{name: "listen", help: "address to listen on, HOST:PORT (127.0.0.1:8443, behind a proxy :8080)", into: func(d *draft) any { return &d.Listen }},
+	{name: "listen", help: "address to listen on, HOST:PORT, or systemd:NAME for a socket of systemd (127.0.0.1:8443, behind a proxy :8080)", into: func(d *draft) any { return &d.Listen }},
 	{name: "tls.cert", help: "PEM file of the certificate chain, or a list of them", path: true, into: func(d *draft) any { return &d.TLS.Cert }},
 	{name: "tls.key", help: "PEM file of the private key, or a list in the same order", path: true, into: func(d *draft) any { return &d.TLS.Key }},
 	{name: "tls.behind_proxy", help: "CIDRs of proxies that end TLS: plain HTTP is served to them, where they say it came over TLS", into: func(d *draft) any { return &d.TLS.BehindProxy }},
@@ -72,6 +72,7 @@ var settings = []setting{
 	{name: "limits.requests", help: "requests at once; further ones are answered 503 (1024)", into: func(d *draft) any { return &d.Limits.Requests }},
 	{name: "limits.requests_per_address", help: "of one address; further ones are answered 429 (256)", into: func(d *draft) any { return &d.Limits.RequestsPerAddress }},
 	{name: "limits.streams", help: "requests at once on one connection of HTTP/2 (100)", into: func(d *draft) any { return &d.Limits.Streams }},
+	{name: "shutdown.delay", help: "how long before that it says it is not ready, and still answers, or 0 (1s)", zero: true, into: func(d *draft) any { return &d.Shutdown.Delay }},
 	{name: "shutdown.grace", help: "how long running requests may take to finish (20s)", into: func(d *draft) any { return &d.Shutdown.Grace }},
 	{name: "log.level", help: "debug, info, warn or error (info)", oneOf: []string{"debug", "info", "warn", "error"}, into: func(d *draft) any { return &d.Log.Level }},
 	{name: "log.format", help: "text or json (text)", oneOf: []string{"text", "json"}, into: func(d *draft) any { return &d.Log.Format }},

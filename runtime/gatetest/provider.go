@@ -3,6 +3,7 @@ package gatetest
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -281,6 +282,21 @@ func (p *Provider) SignInAs(subject string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.signIn = subject
+}
+
+// SetClientSecret gives the client another secret: the one before is none any
+// more.
+func (p *Provider) SetClientSecret(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ClientSecret = text
+}
+
+// isSecret tells whether text is the client's secret.
+func (p *Provider) isSecret(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return subtle.ConstantTimeCompare([]byte(text), []byte(p.ClientSecret)) == 1
 }
 
 // person returns who signs in, given the login_hint of the request.

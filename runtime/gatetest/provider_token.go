@@ -76,7 +76,7 @@ func (p *Provider) authenticate(r ProviderRequest) (problem string) {
 		}
 		method, id, given = "client_secret_basic", name, word
 	}
-	if method != p.cfg.ClientAuth || id != p.ClientID || subtle.ConstantTimeCompare([]byte(given), []byte(p.ClientSecret)) != 1 {
+	if method != p.cfg.ClientAuth || id != p.ClientID || !p.isSecret(given) {
 		return "invalid_client"
 	}
 	return ""

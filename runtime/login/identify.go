@@ -29,7 +29,7 @@ func (p *peer) identify(ctx context.Context, link *link, a attempt, code string)
 	call, cancel := p.bounded(context.WithoutCancel(ctx))
 	defer cancel()
 	began := p.login.now()
-	token, err := link.oauth.Exchange(call, code, oauth2.VerifierOption(a.Verifier))
+	token, err := p.oauth(link).Exchange(call, code, oauth2.VerifierOption(a.Verifier))
 	if err != nil {
 		return identity{}, fmt.Errorf("exchanging the code: %w", tokenError(err))
 	}

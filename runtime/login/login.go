@@ -198,6 +198,16 @@ func (l *Login) Check(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Reload takes the secrets of providers as they are now, from the next question
+// to each on.
+func (l *Login) Reload(providers []provider.Config) {
+	for _, cfg := range providers {
+		if p := l.peer(cfg.Name); p != nil {
+			p.secret.Store(&cfg.ClientSecret)
+		}
+	}
+}
+
 // peer returns the provider of that name, or nil.
 func (l *Login) peer(name string) *peer {
 	i := slices.IndexFunc(l.peers, func(p *peer) bool { return p.Name == name })

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -17,6 +18,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/idtoken"
 	"github.com/gatewright/gatewright/runtime/jwks"
 	"github.com/gatewright/gatewright/runtime/provider"
+	"github.com/gatewright/gatewright/runtime/secret"
 )
 
 // callTime bounds each call to a provider, its answer included.
@@ -31,6 +33,14 @@ type peer struct {
 	refreshURL string
 	taken      map[string]string // setting -> the scheme of the document that it came from
 	look       *discovery.Looker[link]
+	secret     atomic.Pointer[secret.Value] // of the client, as it is now
+}
+
+// oauth is what codes and refresh tokens are exchanged with.
+func (p *peer) oauth(l *link) *oauth2.Config {
+	at := l.oauth
+	at.ClientSecret = p.secret.Load().Reveal()
+	return &at
 }
 
 // A link is all that is needed to send people to a provider and to believe
@@ -54,6 +64,7 @@ func (l *Login) newPeer(cfg provider.Config) (*peer, error) {
 	}
 	client.Transport = strict{client.Transport}
 	p := &peer{Config: cfg, login: l, client: client, taken: make(map[string]string)}
+	p.secret.Store(&cfg.ClientSecret)
 	p.look = discovery.NewLooker(l.now, p.lookUp)
 	return p, nil
 }
@@ -124,11 +135,10 @@ func (p *peer) ready(ctx context.Context) (*link, error) {
 // lookUp makes a link anew.
 func (p *peer) lookUp(ctx context.Context) (*link, error) {
 	link := &link{refreshURL: p.refreshURL, oauth: oauth2.Config{
-		ClientID:     p.ClientID,
-		ClientSecret: p.ClientSecret.Reveal(),
-		RedirectURL:  p.login.callbackURL(p.Name),
-		Scopes:       p.scopes(),
-		Endpoint:     oauth2.Endpoint{AuthURL: p.AuthorizationURL, TokenURL: p.TokenURL, AuthStyle: p.authStyle()},
+		ClientID:    p.ClientID,
+		RedirectURL: p.login.callbackURL(p.Name),
+		Scopes:      p.scopes(),
+		Endpoint:    oauth2.Endpoint{AuthURL: p.AuthorizationURL, TokenURL: p.TokenURL, AuthStyle: p.authStyle()},
 	}}
 	if !p.OpenID() {
 		return link, nil

@@ -61,7 +61,7 @@ func (l *Login) refreshOnce(ctx context.Context, kept tokens, sess session.Sessi
 	defer cancel()
 	old := kept.token()
 	old.Expiry = time.Unix(1, 0) // over, whatever the library's own leeway
-	at := link.oauth
+	at := p.oauth(link)
 	if link.refreshURL != "" {
 		at.Endpoint.TokenURL = link.refreshURL
 	}

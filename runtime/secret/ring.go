@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -22,13 +24,27 @@ var ErrSealed = errors.New("secret: not sealed by us for this")
 // are derived from root secrets: the first root seals, all of them open, so
 // that a new one is put in front and the old one taken away once nothing that
 // it sealed counts any more. Its methods may be called concurrently.
-type Ring struct{ roots []Value }
+type Ring struct {
+	mu      sync.Mutex
+	roots   []Value
+	sealers []*Sealer // made so far
+}
 
 // NewRing makes a ring of roots. It returns an error where there is none, and
 // what [CheckKey] says of each.
 func NewRing(roots ...Value) (*Ring, error) {
+	r := &Ring{}
+	if err := r.Replace(roots...); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Replace has other roots take the place of those before, in all sealers at
+// once. With an error, that of [NewRing], those before stay.
+func (r *Ring) Replace(roots ...Value) error {
 	if len(roots) == 0 {
-		return nil, errors.New("secret: a ring needs a root secret")
+		return errors.New("secret: a ring needs a root secret")
 	}
 	var errs []error
 	for i, root := range roots {
@@ -37,9 +53,15 @@ func NewRing(roots ...Value) (*Ring, error) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return err
 	}
-	return &Ring{roots: slices.Clone(roots)}, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.roots = slices.Clone(roots)
+	for _, s := range r.sealers {
+		s.keys.Store(r.derive(s.purpose))
+	}
+	return nil
 }
 
 const (
@@ -54,7 +76,7 @@ const (
 // A Sealer seals and opens for one purpose. Its methods may be called concurrently.
 type Sealer struct {
 	purpose string
-	keys    []sealingKey // the first seals
+	keys    atomic.Pointer[[]sealingKey] // the first seals
 }
 
 type sealingKey struct {
@@ -65,7 +87,17 @@ type sealingKey struct {
 // Sealer returns the sealer for purpose. What it seals no other purpose opens:
 // its keys are its own.
 func (r *Ring) Sealer(purpose string) *Sealer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	s := &Sealer{purpose: purpose}
+	s.keys.Store(r.derive(purpose))
+	r.sealers = append(r.sealers, s)
+	return s
+}
+
+// derive makes the keys for purpose, one of each root.
+func (r *Ring) derive(purpose string) *[]sealingKey {
+	var keys []sealingKey
 	for _, root := range r.roots {
 		b, err := hkdf.Key(sha256.New, []byte(root.Reveal()), nil, derived+purpose, keyIDSize+chacha20poly1305.KeySize)
 		if err != nil {
@@ -75,9 +107,9 @@ func (r *Ring) Sealer(purpose string) *Sealer {
 		if err != nil {
 			panic("secret: " + err.Error()) // only for a key of another length
 		}
-		s.keys = append(s.keys, sealingKey{[keyIDSize]byte(b[:keyIDSize]), aead})
+		keys = append(keys, sealingKey{[keyIDSize]byte(b[:keyIDSize]), aead})
 	}
-	return s
+	return &keys
 }
 
 // Overhead is how many bytes longer than the plaintext a sealed text is,
@@ -89,7 +121,7 @@ const Overhead = keyIDSize + chacha20poly1305.NonceSizeX + chacha20poly1305.Over
 // padding: key id, nonce, XChaCha20-Poly1305. The nonce is random; of 192 bits
 // no two are the same however many are sealed.
 func (s *Sealer) Seal(plaintext []byte, context ...string) string {
-	key := s.keys[0]
+	key := (*s.keys.Load())[0]
 	out := make([]byte, keyIDSize+chacha20poly1305.NonceSizeX, len(plaintext)+Overhead)
 	copy(out, key.id[:])
 	nonce := out[keyIDSize:]
@@ -108,7 +140,7 @@ func (s *Sealer) Open(text string, context ...string) ([]byte, error) {
 	}
 	id, nonce, sealed := sealed[:keyIDSize], sealed[keyIDSize:keyIDSize+chacha20poly1305.NonceSizeX], sealed[keyIDSize+chacha20poly1305.NonceSizeX:]
 	ad := s.associated(context)
-	for _, key := range s.keys {
+	for _, key := range *s.keys.Load() {
 		if string(key.id[:]) != string(id) {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gatewright/gatewright/runtime/config"
 	"github.com/gatewright/gatewright/runtime/problem"
@@ -25,6 +26,7 @@ type guard struct {
 	local    []string // in development: more hosts, with any port
 	hsts     bool
 	maxBytes int64
+	leaving  atomic.Bool // clients are to take their next request elsewhere
 }
 
 func newGuard(cfg config.Config, logger *slog.Logger, h http.Handler) *guard {
@@ -52,6 +54,9 @@ func newGuard(cfg config.Config, logger *slog.Logger, h http.Handler) *guard {
 // ServeHTTP lets the handler answer, or refuses in its place.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.setHeader(w.Header())
+	if g.leaving.Load() {
+		w.Header().Set("Connection", "close") // HTTP/2 sends GOAWAY for it
+	}
 	if !g.knows(r.Host) {
 		problem.Write(w, r, problem.New(http.StatusMisdirectedRequest, "host_unknown", "This server does not answer for the host of the request."))
 		return

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"slices"
+	"strings"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/pires/go-proxyproto"
 
 	"github.com/gatewright/gatewright/runtime/config"
@@ -18,6 +22,8 @@ type listeners struct{ main, plain, admin net.Listener }
 
 // listenAll opens the listeners of cfg, all of them or none.
 func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on listeners, err error) {
+	passed := activated()
+	defer passed.close(logger)
 	var open []net.Listener
 	defer func() {
 		if err != nil {
@@ -44,7 +50,12 @@ func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on 
 		if l.address == "" {
 			continue
 		}
-		listener, err := listen(ctx, l.setting, l.address)
+		var listener net.Listener
+		if config.IsActivated(l.address) {
+			listener, err = passed.take(l.setting, strings.TrimPrefix(l.address, "systemd:"))
+		} else {
+			listener, err = listen(ctx, l.setting, l.address)
+		}
 		if err != nil {
 			return on, err
 		}
@@ -62,6 +73,46 @@ func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on 
 		*l.into = listener
 	}
 	return on, nil
+}
+
+// Sockets are those that systemd opened for the process (sd_listen_fds(3)).
+type sockets struct{ files []*os.File }
+
+func activated() *sockets { return &sockets{activation.Files(true)} }
+
+// take returns the listener of that name: systemd is the only one.
+func (s *sockets) take(setting, name string) (net.Listener, error) {
+	i := slices.IndexFunc(s.files, func(f *os.File) bool { return f != nil && f.Name() == name })
+	if name == "systemd" && i < 0 && len(s.files) == 1 {
+		i = 0
+	}
+	if i < 0 || s.files[i] == nil {
+		var names []string
+		for _, f := range s.files {
+			if f != nil {
+				names = append(names, f.Name())
+			}
+		}
+		return nil, fmt.Errorf("serve: %s: systemd passed no socket %q but %d others %q (FileDescriptorName= in the socket unit names one)", setting, name, len(names), names)
+	}
+	file := s.files[i]
+	s.files[i] = nil
+	defer file.Close() // the listener has a copy
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("serve: %s: the socket %q of systemd is no listener: %w", setting, name, err)
+	}
+	return listener, nil
+}
+
+// close closes the sockets that nobody took.
+func (s *sockets) close(logger *slog.Logger) {
+	for _, f := range s.files {
+		if f != nil {
+			logger.Warn("no listener is set to the socket that systemd passed", slog.String("socket", f.Name()))
+			_ = f.Close()
+		}
+	}
 }
 
 func inDevelopment(cfg config.Config) string {

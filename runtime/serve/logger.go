@@ -12,14 +12,17 @@ import (
 
 // newLogger writes records to w as cfg says. Both forms escape what they are
 // given, so that a value cannot forge a record.
-func newLogger(cfg config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level                       // info
-	_ = level.UnmarshalText([]byte(cfg.Level)) // config.Check knows the levels
+func newLogger(cfg config.Log, level *slog.LevelVar, w io.Writer) *slog.Logger {
+	setLevel(level, cfg)
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func setLevel(level *slog.LevelVar, cfg config.Log) {
+	_ = level.UnmarshalText([]byte(cfg.Level)) // config.Check knows the levels
 }
 
 // errorLog is where net/http writes what goes wrong outside of handlers.

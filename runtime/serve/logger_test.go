@@ -19,7 +19,7 @@ func TestLogger(t *testing.T) {
 		{config.Log{Level: "error", Format: "json"}, `"level":"ERROR","msg":"c","k":"x\ny"}`},
 	} {
 		var out bytes.Buffer
-		logger := newLogger(test.log, &out)
+		logger := newLogger(test.log, new(slog.LevelVar), &out)
 		logger.Debug("a")
 		logger.Info("b")
 		logger.Error("c", "k", "x\ny")

@@ -15,7 +15,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/gatewright/gatewright/runtime/clientcert"
 	"github.com/gatewright/gatewright/runtime/config"
@@ -36,15 +40,24 @@ type App struct {
 	// MaxBody is the largest body, in bytes, that an operation says it takes. Where
 	// the configuration takes less, the log has a warning.
 	MaxBody int64
+	// Reload takes over what a running server can of a configuration that was
+	// read again: its secrets. May be nil.
+	Reload func(config.Config) error
 	// Exposed returns the ids of the good API keys in a request that came
 	// without TLS. Nil: there are none.
 	Exposed func(*http.Request) []string
 }
 
-// Run serves app over TLS (HTTP/2 and HTTP/1.1) until ctx is done. Then it takes
-// no new connections, lets running requests finish within cfg.Shutdown.Grace
-// and returns nil; where some are still running after that, they are cut off
-// and the error says so. The context of a request is not ended by ctx.
+// Run serves app over TLS (HTTP/2 and HTTP/1.1) until ctx is done. Then it says on
+// /readyz that it is stopping and asks clients to go elsewhere, for
+// cfg.Shutdown.Delay, takes no new connections, lets running requests finish
+// within cfg.Shutdown.Grace and returns nil; where some are still running after
+// that, they are cut off and the error says so. The context of a request is not
+// ended by ctx.
+//
+// SIGHUP has a configuration of [config.Load] read again, see [App.Reload]. Where
+// systemd started the process, it is told when the server is ready, reads its
+// configuration again, and stops.
 //
 // cfg is checked as by [config.Check]. From when the server listens on, the
 // logger of cfg is the default of log/slog.
@@ -82,11 +95,13 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	logger := cmp.Or(cfg.Logger, newLogger(cfg.Log, os.Stderr))
-	certificate, source, err := tlsConfig(cfg, logger)
+	level := new(slog.LevelVar)
+	logger := cmp.Or(cfg.Logger, newLogger(cfg.Log, level, os.Stderr))
+	keys, err := tlsConfig(cfg, logger)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
+	certificate := keys.config
 	if cfg.Files != nil {
 		if h, err = newFiles(cfg.Files, h); err != nil {
 			return err
@@ -113,7 +128,7 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	if certificate == nil {
 		scheme = "http"
 	}
-	logger.Info("listening on "+scheme+"://"+on.main.Addr().String(), append([]any{slog.String("public_url", cfg.PublicURL)}, source...)...)
+	logger.Info("listening on "+scheme+"://"+on.main.Addr().String(), append([]any{slog.String("public_url", cfg.PublicURL)}, keys.source...)...)
 	if on.plain != nil {
 		logger.Info("plain HTTP is redirected or refused on http://" + on.plain.Addr().String())
 	}
@@ -130,7 +145,10 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	failed := make(chan error, 3)
-	server := newServer(base, cfg, logger, certificate, h)
+	guard := newGuard(cfg, logger, h)
+	server := newServer(base, cfg, logger, certificate, guard)
+	var open connections
+	server.ConnState = open.note
 	go func() { failed <- serveOn(server, on.main) }()
 	var plain *http.Server
 	if on.plain != nil {
@@ -144,16 +162,40 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 		go func() { failed <- adminServer.Serve(on.admin) }()
 	}
 
+	hangUp := make(chan os.Signal, 1)
+	if cfg.CanReload() {
+		signal.Notify(hangUp, syscall.SIGHUP)
+		defer signal.Stop(hangUp)
+	}
+	notify(logger, daemon.SdNotifyReady)
+	for running := true; running; {
+		select {
+		case err := <-failed:
+			_ = server.Close()
+			return fmt.Errorf("serve: %w", err)
+		case <-hangUp:
+			notify(logger, reloading())
+			reload(ctx, cfg, app, keys, level, logger)
+			notify(logger, daemon.SdNotifyReady)
+		case <-ctx.Done():
+			running = false
+		}
+	}
+	notify(logger, daemon.SdNotifyStopping)
+	logger.Info("stopping", slog.Duration("delay", max(0, cfg.Shutdown.Delay)), slog.Duration("grace", cfg.Shutdown.Grace))
+	admin.stopping.Store(true)
+	guard.leaving.Store(true)
 	select {
+	case <-time.After(cfg.Shutdown.Delay):
 	case err := <-failed:
 		_ = server.Close()
 		return fmt.Errorf("serve: %w", err)
-	case <-ctx.Done():
 	}
-	admin.stopping.Store(true)
-	logger.Info("stopping", slog.Duration("grace", cfg.Shutdown.Grace))
 	grace, cancel := context.WithTimeout(base, cfg.Shutdown.Grace)
 	defer cancel()
+	_ = on.main.Close()
+	<-failed // it accepts no more: all connections are known
+	open.drain(grace)
 	if err := server.Shutdown(grace); err != nil {
 		_ = server.Close() // connections that fail to close are gone all the same
 		return fmt.Errorf("serve: requests were still running %s after the stop and were cut off: %w", cfg.Shutdown.Grace, err)
@@ -173,7 +215,7 @@ func serveOn(server *http.Server, l net.Listener) error {
 // newServer makes the server of the API.
 func newServer(base context.Context, cfg config.Config, logger *slog.Logger, certificate *tls.Config, h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:   newGuard(cfg, logger, h),
+		Handler:   h,
 		TLSConfig: certificate,
 		// OPTIONS * goes the way of all requests.
 		DisableGeneralOptionsHandler: true,
@@ -193,30 +235,36 @@ func newServer(base context.Context, cfg config.Config, logger *slog.Logger, cer
 	}
 }
 
-// tlsConfig loads or makes the certificates; nil where a proxy has them. source
-// tells the log where they come from.
-func tlsConfig(cfg config.Config, logger *slog.Logger) (c *tls.Config, source []any, err error) {
+// A keyring is where a server's certificates are from.
+type keyring struct {
+	config *tls.Config           // nil: a proxy has them
+	files  *tlsconf.Certificates // nil: they are not from files
+	source []any                 // what the log says of it
+}
+
+// tlsConfig loads or makes the certificates.
+func tlsConfig(cfg config.Config, logger *slog.Logger) (k keyring, err error) {
 	switch {
 	case len(cfg.TLS.BehindProxy) > 0:
-		return nil, []any{slog.String("tls", "behind a proxy"), slog.Any("proxies", cfg.TLS.BehindProxy)}, nil
+		k.source = []any{slog.String("tls", "behind a proxy"), slog.Any("proxies", cfg.TLS.BehindProxy)}
+		return k, nil
 	case cfg.TLS.Dev:
 		a, err := tlsconf.OpenAuthority("")
 		if err != nil {
-			return nil, nil, err
+			return k, err
 		}
-		c, err = a.TLSConfig(append(localNames(), hosts(cfg)...)...)
-		source = []any{slog.String("tls", "development"), slog.String("authority", a.CertFile())}
-		if err != nil {
-			return nil, nil, err
+		if k.config, err = a.TLSConfig(append(localNames(), hosts(cfg)...)...); err != nil {
+			return k, err
 		}
+		k.source = []any{slog.String("tls", "development"), slog.String("authority", a.CertFile())}
 	default:
-		files, err := tlsconf.Files(cfg.TLS.Pairs(), hosts(cfg), func() *slog.Logger { return logger })
-		if err != nil {
-			return nil, nil, err
+		if k.files, err = tlsconf.Files(cfg.TLS.Pairs(), hosts(cfg), func() *slog.Logger { return logger }); err != nil {
+			return k, err
 		}
-		c, source = files.Config(), []any{slog.String("tls", "files")}
+		k.config, k.source = k.files.Config(), []any{slog.String("tls", "files")}
 	}
-	return clientcert.Ask(c, cfg.ClientCerts.Hosts), source, nil
+	k.config = clientcert.Ask(k.config, cfg.ClientCerts.Hosts)
+	return k, nil
 }
 
 // hosts are the names that the server answers for.

@@ -233,6 +233,14 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		},
 		Exposed: keys.Exposed,
 		Handler: logins.Handler(accounts.Handler(root)),
+		Reload: func(cfg config.Config) error {
+			if err := ring.Replace(cfg.Secrets...); err != nil {
+				return err
+			}
+			logins.Reload(cfg.Providers)
+			tokens.Reload(cfg.Providers)
+			return nil
+		},
 	})
 }
 

@@ -169,6 +169,13 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 			{Name: "issuers", Func: tokens.Check},
 		},
 		Handler: root,
+		Reload: func(cfg config.Config) error {
+			if err := ring.Replace(cfg.Secrets...); err != nil {
+				return err
+			}
+			tokens.Reload(cfg.Providers)
+			return nil
+		},
 	})
 }
 
