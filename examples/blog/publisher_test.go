@@ -131,6 +131,7 @@ func TestPublisherIsNotMisled(t *testing.T) {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
 				var p plot
+				plotted := make(chan struct{}) // closed when p is
 				redirects := func(w http.ResponseWriter, to string) bool {
 					if to != "" {
 						w.Header().Set("Location", to)
@@ -139,6 +140,7 @@ func TestPublisherIsNotMisled(t *testing.T) {
 					return to != ""
 				}
 				issues := func(w http.ResponseWriter, r *http.Request) {
+					<-plotted
 					w.Header().Set("Content-Type", "application/json")
 					switch {
 					case r.URL.Path == "/token" && p.refused:
@@ -156,6 +158,7 @@ func TestPublisherIsNotMisled(t *testing.T) {
 				}
 				issuer := newStranger(t, ca, issues)
 				blog := newStranger(t, ca, func(w http.ResponseWriter, r *http.Request) {
+					<-plotted
 					w.Header().Set("Content-Type", "application/json")
 					switch {
 					case r.Method == http.MethodGet:
@@ -183,6 +186,7 @@ func TestPublisherIsNotMisled(t *testing.T) {
 					evilCA = nil
 				}
 				evil := newStranger(t, evilCA, func(w http.ResponseWriter, r *http.Request) {
+					<-plotted
 					if strings.HasSuffix(r.URL.Path, "posts") {
 						w.Header().Set("Location", "/posts/1")
 						w.WriteHeader(http.StatusCreated)
@@ -197,6 +201,7 @@ func TestPublisherIsNotMisled(t *testing.T) {
 				p = plot{status: 401, challenge: `Bearer realm="api", resource_metadata="` + blog.URL + `/metadata"`, resource: fmt.Sprintf("%q", blog.URL),
 					servers: fmt.Sprintf("[%q]", issuer.URL), issuer: issuer.URL, token: issuer.URL + "/token", blog: blog.URL}
 				c.plot(blog.URL, issuer.URL, evil.URL, &p)
+				close(plotted)
 
 				env := append(append(testenv.Trusting(ca.File), p.env...), "HOME="+home, "BLOG_URL="+p.blog, "BLOG_CLIENT_ID=a:b", "BLOG_CLIENT_SECRET="+secret)
 				out, err := program.run(t, "text", env...)

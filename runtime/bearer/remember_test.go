@@ -302,8 +302,10 @@ func TestRotation(t *testing.T) {
 	var wait sync.WaitGroup
 	var rotations, outages int
 	outage := max(700*time.Millisecond, runs/8) // more than a minute, and more than ten, of its clock
+	over := make(chan struct{}) // closed after all rotations, three at least
 	wait.Go(func() {
-		for n := 0; time.Now().Before(end); n++ {
+		defer close(over)
+		for n := 0; n < 3 || time.Now().Before(end); n++ {
 			if !r.turn() {
 				t.Error("nobody fetched a new key set")
 				return
@@ -342,8 +344,12 @@ func TestRotation(t *testing.T) {
 	}
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for started := 0; time.Now().Before(end); {
-		<-tick.C
+	for started, running := 0, true; running; {
+		select {
+		case <-over:
+			running = false
+		case <-tick.C:
+		}
 		// Ticks get lost on a busy machine.
 		for owed := min(20, int(510*time.Since(begun).Seconds())-started); owed > 0; owed-- {
 			one()
@@ -353,8 +359,8 @@ func TestRotation(t *testing.T) {
 	took := time.Since(begun).Seconds()
 	wait.Wait()
 	t.Logf("%d good and as many bad tokens, %.0f a second in all; %d rotations, %d outages; %d answers were wrong", sent.Load(), float64(2*sent.Load())/took, rotations, outages, wrong.Load())
-	if rotations < 3 || outages < 3 {
-		t.Errorf("%d rotations and %d outages, want some", rotations, outages)
+	if outages < 3 {
+		t.Errorf("%d outages, want three at least", outages)
 	}
 }
 
