@@ -33,6 +33,7 @@ func (p *printer) run(f *jen.File) {
 
 func (p *printer) runBody(g *jen.Group) {
 	keys, logins, tokens := p.API.KeySchemes(), p.API.LoginSchemes(), p.API.TokenSchemes()
+	g.If(jen.Id("cfg").Dot("HealthCheck")).Block(jen.Return(jen.Qual(pkgServe, "HealthCheck").Call(jen.Id("ctx"), jen.Id("cfg"))))
 	if len(p.API.Schemes) > 0 {
 		g.If(jen.Err().Op(":=").Qual(pkgProvider, "Unknown").CallFunc(func(g *jen.Group) {
 			g.Id("cfg").Dot("Schemes")

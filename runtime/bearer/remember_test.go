@@ -302,7 +302,7 @@ func TestRotation(t *testing.T) {
 	var wait sync.WaitGroup
 	var rotations, outages int
 	outage := max(700*time.Millisecond, runs/8) // more than a minute, and more than ten, of its clock
-	over := make(chan struct{}) // closed after all rotations, three at least
+	over := make(chan struct{})                 // closed after all rotations, three at least
 	wait.Go(func() {
 		defer close(over)
 		for n := 0; n < 3 || time.Now().Before(end); n++ {

@@ -14,26 +14,29 @@ import (
 // defaultFile is read where nobody names a file.
 const defaultFile = "server.yaml"
 
-// filePath tells which file to read.
-func filePath(args []string, getenv func(string) string) (string, error) {
+// parseArgs tells which file to read, and whether the server that runs is to be
+// asked how it is.
+func parseArgs(args []string, getenv func(string) string) (path string, healthCheck bool, err error) {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	path := flags.String("config", getenv(envConfig), "")
-	err := flags.Parse(args)
+	flags.StringVar(&path, "config", getenv(envConfig), "")
+	flags.BoolVar(&healthCheck, "healthcheck", false, "")
+	const help = "-config FILE names the configuration, -help tells the rest"
+	err = flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return "", helpError{}
+		return "", false, helpError{}
 	case err != nil:
-		return "", single("", err.Error(), "-config FILE names the configuration, -help tells the rest")
+		return "", false, single("", err.Error(), help)
 	case flags.NArg() > 0:
-		return "", single("", fmt.Sprintf("argument %q is not understood", flags.Arg(0)), "-config FILE names the configuration, -help tells the rest")
-	case *path != "":
-		return *path, nil
+		return "", false, single("", fmt.Sprintf("argument %q is not understood", flags.Arg(0)), help)
+	case path != "":
+		return path, healthCheck, nil
 	}
 	if _, err := os.Stat(defaultFile); errors.Is(err, fs.ErrNotExist) {
-		return "", single("", "there is no configuration", "name the file by -config FILE or "+envConfig+", or put "+defaultFile+" into the working directory")
+		return "", false, single("", "there is no configuration", "name the file by -config FILE or "+envConfig+", or put "+defaultFile+" into the working directory")
 	}
-	return defaultFile, nil
+	return defaultFile, healthCheck, nil
 }
 
 // helpError is what the server's -help prints.
@@ -45,7 +48,9 @@ func (helpError) Is(target error) bool { return target == flag.ErrHelp }
 // Error is the help.
 func (helpError) Error() string {
 	var b strings.Builder
-	b.WriteString("usage: [-config FILE]\n\n" +
+	b.WriteString("usage: [-config FILE] [-healthcheck]\n\n" +
+		"With -healthcheck the server that runs is asked whether it is ready, and the\n" +
+		"answer is the exit code: 0 if so.\n\n" +
 		"The configuration is a YAML file: FILE, else $" + envConfig + ", else ./" + defaultFile + ".\n" +
 		"Each setting is overridden by the variable beside it; there, lists are parted by\n" +
 		"commas, and mappings are written NAME=VALUE,NAME=VALUE.\n\n")

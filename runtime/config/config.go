@@ -77,12 +77,19 @@ type Config struct {
 	CORS        CORS
 	// Docs serves the API's reference at /docs and the document at
 	// /openapi.json, to everybody. In development they always are.
-	Docs     bool
-	Look     Look
-	Admin    Admin
-	Limits   Limits
-	Shutdown Shutdown
-	Log      Log
+	Docs bool
+	// PublicHealth answers /healthz and /readyz to everybody too, with one word
+	// each, for platforms that cannot reach the admin listener.
+	PublicHealth bool
+	// HealthCheck has the program ask the server that runs with this
+	// configuration whether it is ready, and end. It comes from the flag
+	// -healthcheck.
+	HealthCheck bool
+	Look        Look
+	Admin       Admin
+	Limits      Limits
+	Shutdown    Shutdown
+	Log         Log
 	// Dev is the development switch, GATEWRIGHT_DEV=true. It is never read
 	// from the file. With it the server listens on loopback only, takes keys
 	// of the test environment and starts with schemes that nobody verifies.
@@ -257,7 +264,7 @@ type Log struct {
 // process that begin with GATEWRIGHT_ and name no setting are mistakes too, as
 // far as getenv knows them: os.Getenv does.
 func Load(args []string, getenv func(string) string) (Config, error) {
-	path, err := filePath(args, getenv)
+	path, healthCheck, err := parseArgs(args, getenv)
 	if err != nil {
 		return Config{}, err
 	}
@@ -266,7 +273,7 @@ func Load(args []string, getenv func(string) string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	d := &draft{Config: Config{source: from}, file: path, places: map[string]string{}}
+	d := &draft{Config: Config{source: from, HealthCheck: healthCheck}, file: path, places: map[string]string{}}
 	d.readYAML(content)
 	d.readEnv(getenv)
 	d.readSecrets(getenv)

@@ -60,7 +60,8 @@ var settings = []setting{
 	{name: "look.name", help: "name of the application on its own pages (the document's title)", into: func(d *draft) any { return &d.Look.Name }},
 	{name: "look.logo", help: "file of its logo: SVG, PNG, JPEG or WebP", path: true, into: func(d *draft) any { return &d.Look.Logo }},
 	{name: "look.accent", help: "colour of buttons and links, #rrggbb", into: func(d *draft) any { return &d.Look.Accent }},
-	{name: "admin.listen", help: "loopback address of /healthz and /readyz, HOST:PORT (none)", into: func(d *draft) any { return &d.Admin.Listen }},
+	{name: "admin.listen", help: "loopback address of /healthz, /readyz and /metrics, HOST:PORT (none)", into: func(d *draft) any { return &d.Admin.Listen }},
+	{name: "public_health", help: "true: /healthz and /readyz for everybody, where the platform asks them (false)", into: func(d *draft) any { return &d.PublicHealth }},
 	{name: "limits.header_bytes", help: "largest request header (64KiB)", into: func(d *draft) any { return &d.Limits.HeaderBytes }},
 	{name: "limits.body_bytes", help: "largest request body, whatever the operation allows (32MiB)", into: func(d *draft) any { return &d.Limits.BodyBytes }},
 	{name: "limits.header_time", help: "longest wait for a header (10s)", into: func(d *draft) any { return &d.Limits.HeaderTime }},
@@ -127,7 +128,7 @@ func at(into any) func(*draft) any { return func(*draft) any { return into } }
 
 // later are settings of the design that this version does not have. Passed
 // over, they would be promises that the server does not keep.
-var later = []string{"public_health", "tls.acme"}
+var later = []string{"tls.acme"}
 
 // Variables that are no setting of the file.
 const (

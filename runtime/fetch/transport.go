@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/gatewright/gatewright/runtime/metrics"
 )
 
 // ErrTooLarge means that an answer is over the client's limit.
@@ -24,10 +27,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
+	begun := time.Now()
 	res, err := t.base.RoundTrip(req)
 	if err != nil {
+		metrics.Call(req.Context(), req.URL.Hostname(), req.Method, 0, time.Since(begun))
 		return nil, err
 	}
+	metrics.Call(req.Context(), req.URL.Hostname(), req.Method, res.StatusCode, time.Since(begun))
 	if err := t.check(res); err != nil {
 		res.Body.Close()
 		return nil, err

@@ -44,6 +44,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request, op *Operation) (who
 		return nil, false
 	}
 	if p.policy.public {
+		decided(w, op, "")
 		return nil, true
 	}
 	if p.closed != "" {
@@ -65,7 +66,20 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request, op *Operation) (who
 	if d.Principal != nil {
 		w.Header().Set("Cache-Control", "no-store")
 	}
+	decided(w, op, "")
 	return d.Principal, true
+}
+
+// An Observer is an http.ResponseWriter that is told of each decision, before the
+// answer: reason is the code of a refusal, "" where the caller was let in.
+type Observer interface {
+	Decided(op *Operation, reason string)
+}
+
+func decided(w http.ResponseWriter, op *Operation, reason string) {
+	if o, ok := w.(Observer); ok {
+		o.Decided(op, reason)
+	}
 }
 
 // A check is what was found out about one scheme.
@@ -290,6 +304,7 @@ func (c *claim) challenge(cause error) (line string) {
 
 // refuse answers with d. The log gets one line of it, with audit=true.
 func refuse(w http.ResponseWriter, r *http.Request, op *Operation, d Decision, h http.Header, found []slog.Attr) {
+	decided(w, op, d.Code)
 	switch d.Status {
 	case http.StatusTooManyRequests:
 		h.Set("Retry-After", seconds(d.RetryAfter))

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,11 @@ const checkTime = 2 * time.Second
 type admin struct {
 	checks   []*probe
 	stopping atomic.Bool
+	metrics  http.Handler
+
+	mu    sync.Mutex
+	asked time.Time // when the checks were asked last for everybody
+	well  bool      // what they said
 }
 
 // A probe is a check that runs once at a time.
@@ -42,7 +48,7 @@ type probe struct {
 }
 
 func newAdmin(checks []Check) (*admin, error) {
-	a := &admin{}
+	a := &admin{metrics: http.NotFoundHandler()}
 	for i, c := range checks {
 		if c.Name == "" || c.Func == nil {
 			return nil, fmt.Errorf("serve: check %d has no name or no function", i)
@@ -52,12 +58,13 @@ func newAdmin(checks []Check) (*admin, error) {
 	return a, nil
 }
 
-// handler answers /healthz and /readyz. Only for names of this machine: a page
+// handler answers /healthz, /readyz and /metrics. Only for names of this machine: a page
 // whose name is made to point here (DNS rebinding) learns nothing.
 func (a *admin) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { say(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", a.ready)
+	mux.Handle("GET /metrics", a.metrics)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -69,6 +76,39 @@ func (a *admin) handler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// isHealth tells whether r asks for what public_health shows to everybody.
+func isHealth(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && slices.Contains(healthPaths, r.URL.Path)
+}
+
+var healthPaths = []string{"/healthz", "/readyz"}
+
+// public answers /healthz and /readyz in a word: what the server needs, and what
+// is wrong with it, is nobody's business.
+func (a *admin) public(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/healthz" || a.isReady(r.Context()) {
+		say(w, http.StatusOK, "ok\n")
+		return
+	}
+	say(w, http.StatusServiceUnavailable, "not ready\n")
+}
+
+// isReady tells whether all checks are well. They are asked once a second at
+// most, however many ask.
+func (a *admin) isReady(ctx context.Context) bool {
+	if a.stopping.Load() {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Since(a.asked) > time.Second {
+		// Whoever asked may hang up: others wait for the answer.
+		a.well = !slices.ContainsFunc(a.ask(context.WithoutCancel(ctx)), func(err error) bool { return err != nil })
+		a.asked = time.Now()
+	}
+	return a.well
 }
 
 func say(w http.ResponseWriter, status int, text string) {
@@ -99,12 +139,7 @@ func (a *admin) ready(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusOK, "ok\n")
 		return
 	}
-	found := make([]error, len(a.checks))
-	var all sync.WaitGroup
-	for i, c := range a.checks {
-		all.Go(func() { found[i] = c.run(r.Context()) })
-	}
-	all.Wait()
+	found := a.ask(r.Context())
 	status, text := http.StatusOK, ""
 	for i, c := range a.checks {
 		line := "ok"
@@ -114,6 +149,17 @@ func (a *admin) ready(w http.ResponseWriter, r *http.Request) {
 		text += c.Name + ": " + line + "\n"
 	}
 	say(w, status, text)
+}
+
+// ask runs all checks at once.
+func (a *admin) ask(ctx context.Context) []error {
+	found := make([]error, len(a.checks))
+	var all sync.WaitGroup
+	for i, c := range a.checks {
+		all.Go(func() { found[i] = c.run(ctx) })
+	}
+	all.Wait()
+	return found
 }
 
 // run asks the check, for checkTime at most. One that does not keep to its

@@ -59,7 +59,7 @@ func TestAdmin(t *testing.T) {
 
 func TestAdminKnowsNothingElse(t *testing.T) {
 	s, url := startAdmin(t, http.HandlerFunc(hello))
-	for path, want := range map[string]int{"/": 404, "/posts": 404, "/healthz/": 404, "/metrics": 404} {
+	for path, want := range map[string]int{"/": 404, "/posts": 404, "/healthz/": 404, "/metric": 404} {
 		if r, body := answer(t)(http.Get(url + path)); r.StatusCode != want || strings.Contains(body, "hello") {
 			t.Errorf("GET %s = %d %q, want %d", path, r.StatusCode, body, want)
 		}
@@ -67,7 +67,7 @@ func TestAdminKnowsNothingElse(t *testing.T) {
 	if r, _ := answer(t)(http.Post(url+"/readyz", "text/plain", nil)); r.StatusCode != 405 {
 		t.Errorf("POST /readyz = %d, want 405", r.StatusCode)
 	}
-	for _, path := range []string{"/healthz", "/readyz"} {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		if _, body := s.get(t, path); body != "hello" {
 			t.Errorf("GET %s of the API's listener = %q, want it the API's", path, body)
 		}

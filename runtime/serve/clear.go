@@ -78,9 +78,9 @@ func behindProxy(f origin.Forwarder, clear, next http.Handler) http.Handler {
 }
 
 // newPlainServer makes the server of the listener of plain HTTP.
-func newPlainServer(base context.Context, cfg config.Config, logger *slog.Logger, clear http.Handler) *http.Server {
+func newPlainServer(base context.Context, cfg config.Config, logger *slog.Logger, clear, health http.Handler) *http.Server {
 	g := newGuard(cfg, logger, clear)
-	g.hsts = false
+	g.hsts, g.health = false, health
 	g.local = append(g.local, hosts(cfg)...) // its port is another one
 	return &http.Server{
 		Handler:                      g,

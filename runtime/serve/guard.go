@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -11,8 +13,11 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/metrics"
 	"github.com/gatewright/gatewright/runtime/problem"
 	"github.com/gatewright/gatewright/runtime/tlsconf"
 )
@@ -26,7 +31,9 @@ type guard struct {
 	local    []string // in development: more hosts, with any port
 	hsts     bool
 	maxBytes int64
-	leaving  atomic.Bool // clients are to take their next request elsewhere
+	measured bool         // there are metrics
+	health   http.Handler // nil: it is not for everybody
+	leaving  atomic.Bool  // clients are to take their next request elsewhere
 }
 
 func newGuard(cfg config.Config, logger *slog.Logger, h http.Handler) *guard {
@@ -54,6 +61,11 @@ func newGuard(cfg config.Config, logger *slog.Logger, h http.Handler) *guard {
 // ServeHTTP lets the handler answer, or refuses in its place.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.setHeader(w.Header())
+	// Whoever asks for health knows no name of the server, and perhaps no TLS.
+	if g.health != nil && isHealth(r) {
+		g.health.ServeHTTP(w, r)
+		return
+	}
 	if g.leaving.Load() {
 		w.Header().Set("Connection", "close") // HTTP/2 sends GOAWAY for it
 	}
@@ -71,6 +83,13 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, g.maxBytes)
 	}
 	t := &tracker{ResponseWriter: w}
+	if g.measured {
+		t.measured = r.Context()
+		metrics.Begin(r.Context())
+		defer func(begun time.Time) {
+			metrics.End(r.Context(), t.operation, r.Method, cmp.Or(t.status, http.StatusOK), time.Since(begun))
+		}(time.Now())
+	}
 	defer g.recover(t, r)
 	g.handler.ServeHTTP(t, r)
 }
@@ -155,10 +174,21 @@ func (g *guard) recover(t *tracker, r *http.Request) {
 	problem.Write(t, r, err)
 }
 
-// A tracker knows whether the answer has begun.
+// A tracker knows whether the answer has begun, and what it is to.
 type tracker struct {
 	http.ResponseWriter
-	begun bool
+	begun     bool
+	status    int             // 0: none was said
+	operation string          // "": none was asked for
+	measured  context.Context // nil: nothing is
+}
+
+// Decided implements gate.Observer.
+func (t *tracker) Decided(op *gate.Operation, reason string) {
+	t.operation = op.ID
+	if t.measured != nil {
+		metrics.Decision(t.measured, op.ID, reason)
+	}
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -166,6 +196,7 @@ func (t *tracker) WriteHeader(status int) {
 	// The answer itself is still to come after 100 to 199, but for 101.
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		t.begun = true
+		t.status = cmp.Or(t.status, status)
 	}
 	t.ResponseWriter.WriteHeader(status)
 }

@@ -85,7 +85,9 @@ type App struct {
 //
 // Where cfg.Admin names an address, plain HTTP is served there to this machine:
 // /healthz answers 200 while the program runs, /readyz a line for each check,
-// and 503 if one fails or the server is stopping.
+// and 503 if one fails or the server is stopping, /metrics what package metrics
+// counts, for Prometheus. With cfg.PublicHealth the first two are answered to
+// everybody too, on every listener and for every host, in one word.
 func Run(ctx context.Context, cfg config.Config, app App) error {
 	h := app.Handler
 	if h == nil {
@@ -118,6 +120,18 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	if err != nil {
 		return err
 	}
+	if cfg.Admin.Listen != "" {
+		if admin.metrics, err = newMetrics(); err != nil {
+			return err
+		}
+	}
+	if api, ok := app.Handler.(interface{ Answers(path string) bool }); ok && cfg.PublicHealth {
+		for _, path := range healthPaths {
+			if api.Answers(path) {
+				return fmt.Errorf("serve: public_health would hide what is at %s: leave it out, and have the platform ask -healthcheck", path)
+			}
+		}
+	}
 	on, err := listenAll(ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -146,13 +160,17 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	defer end()
 	failed := make(chan error, 3)
 	guard := newGuard(cfg, logger, h)
+	guard.measured = cfg.Admin.Listen != ""
+	if cfg.PublicHealth {
+		guard.health = http.HandlerFunc(admin.public)
+	}
 	server := newServer(base, cfg, logger, certificate, guard)
 	var open connections
 	server.ConnState = open.note
 	go func() { failed <- serveOn(server, on.main) }()
 	var plain *http.Server
 	if on.plain != nil {
-		plain = newPlainServer(base, cfg, logger, clear)
+		plain = newPlainServer(base, cfg, logger, clear, guard.health)
 		defer plain.Close()
 		go func() { failed <- plain.Serve(on.plain) }()
 	}

@@ -96,7 +96,8 @@ var known = map[string][2]string{
 	"rediss":     {"github.com/gatewright/gatewright/runtime/store/redis", "redis.Driver"},
 }
 
-// Open opens what cfg names with those of drivers that have its schemes.
+// Open opens what cfg names with those of drivers that have its schemes. Its
+// calls are timed in the metrics.
 func Open(ctx context.Context, cfg Config, drivers ...Driver) (Stores, error) {
 	shared, err := open(ctx, "store", cfg.URL, drivers)
 	if err != nil {
@@ -108,7 +109,7 @@ func Open(ctx context.Context, cfg Config, drivers ...Driver) (Stores, error) {
 		return nil, errors.Join(fmt.Errorf("store: %s keeps no keys and no users: set store to sqlite:FILE or postgres://HOST/DATABASE, and sessions_store to the URL of %s", scheme, scheme), shared.Close())
 	}
 	if cfg.Sessions == "" {
-		return main, nil
+		return timed{main}, nil
 	}
 	sessions, err := open(ctx, "sessions_store", cfg.Sessions, drivers)
 	if err != nil {
@@ -118,7 +119,7 @@ func Open(ctx context.Context, cfg Config, drivers ...Driver) (Stores, error) {
 		// Its sessions are of its own users, and there are none.
 		return nil, errors.Join(errors.New("store: sessions_store names a store of keys and users too, which keeps sessions of its own users alone: name redis://HOST there, or leave it out"), sessions.Close(), main.Close())
 	}
-	return &split{Stores: main, sessions: sessions}, nil
+	return timed{&split{Stores: main, sessions: sessions}}, nil
 }
 
 // open opens the URL of a setting.

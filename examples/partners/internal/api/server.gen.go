@@ -72,6 +72,9 @@ func Run(ctx context.Context, cfg config.Config, svc Service, drivers ...store.D
 
 // RunWith is Run with authenticators of the application's own for the schemes that are not nil in schemes.
 func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Schemes, drivers ...store.Driver) error {
+	if cfg.HealthCheck {
+		return serve.HealthCheck(ctx, cfg)
+	}
 	if err := provider.Unknown(cfg.Schemes, "company", "staff", "carrier", "scanner"); err != nil {
 		return err
 	}
