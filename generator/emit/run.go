@@ -35,12 +35,13 @@ func (p *printer) runBody(g *jen.Group) {
 	keys, logins, tokens := p.API.KeySchemes(), p.API.LoginSchemes(), p.API.TokenSchemes()
 	g.If(jen.Id("cfg").Dot("HealthCheck")).Block(jen.Return(jen.Qual(pkgServe, "HealthCheck").Call(jen.Id("ctx"), jen.Id("cfg"))))
 	if len(p.API.Schemes) > 0 {
-		g.If(jen.Err().Op(":=").Qual(pkgProvider, "Unknown").CallFunc(func(g *jen.Group) {
+		g.Comment("why is what keeps the server from starting: as much of it as can be found out is told at once.")
+		g.Id("why").Op(":=").Index().Error().Values(jen.Qual(pkgProvider, "Unknown").CallFunc(func(g *jen.Group) {
 			g.Id("cfg").Dot("Schemes")
 			for i := range p.API.Schemes {
 				g.Lit(p.API.Schemes[i].Name)
 			}
-		}), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+		}))
 	}
 	stored := len(keys)+len(logins)+len(tokens) > 0
 	if stored {
@@ -65,6 +66,20 @@ func (p *printer) runBody(g *jen.Group) {
 	}
 	if len(tokens) > 0 {
 		p.runTokens(g)
+	}
+	var lacking []string
+	if len(logins) > 0 {
+		lacking = append(lacking, "logins")
+	}
+	if len(tokens) > 0 {
+		lacking = append(lacking, "tokens")
+	}
+	if len(lacking) > 0 {
+		condition := jen.Id(lacking[0]).Op("==").Nil()
+		for _, name := range lacking[1:] {
+			condition.Op("||").Id(name).Op("==").Nil()
+		}
+		g.If(condition).Block(jen.Return(jen.Qual("errors", "Join").Call(jen.Id("why").Op("..."))))
 	}
 	if len(p.API.CertificateSchemes()) > 0 {
 		p.runCertificates(g)
@@ -92,14 +107,16 @@ func (p *printer) runBody(g *jen.Group) {
 	}
 	if len(p.API.Schemes) > 0 {
 		g.If(jen.Op("!").Id("cfg").Dot("Dev")).Block(
-			jen.If(jen.Err().Op(":=").Qual(pkgGate, "Unverified").Call(jen.Id("schemes").Dot("byName").Call(), jen.Id("operations")),
-				jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err())))
+			also(jen.Qual(pkgGate, "Unverified").Call(jen.Id("schemes").Dot("byName").Call(), jen.Id("operations"))))
 	}
 	if len(logins) > 0 {
-		g.If(jen.Err().Op(":=").Id("logins").Dot("Open").Call(jen.Id("ctx")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+		g.Add(also(jen.Id("logins").Dot("Open").Call(jen.Id("ctx"))))
 	}
 	if len(tokens) > 0 {
-		g.If(jen.Err().Op(":=").Id("tokens").Dot("Open").Call(jen.Id("ctx")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+		g.Add(also(jen.Id("tokens").Dot("Open").Call(jen.Id("ctx"))))
+	}
+	if len(p.API.Schemes) > 0 {
+		g.Add(returnWhy())
 	}
 	g.List(jen.Id("handler"), jen.Err()).Op(":=").Id("New").Call(jen.Id("svc"), jen.Id("schemes"))
 	g.Add(returnErr())
@@ -169,7 +186,8 @@ func (p *printer) runStores(g *jen.Group) {
 	g.List(jen.Id("stores"), jen.Err()).Op(":=").Qual(pkgStore, "Open").Call(jen.Id("ctx"),
 		jen.Qual(pkgStore, "Config").Values(jen.Id("URL").Op(":").Id("cfg").Dot("Store"), jen.Id("Sessions").Op(":").Id("cfg").Dot("SessionsStore")),
 		jen.Id("drivers").Op("..."))
-	g.Add(returnErr())
+	g.If(jen.Err().Op("!=").Nil()).Block(
+		jen.Return(jen.Qual("errors", "Join").Call(jen.Append(jen.Id("why"), jen.Err()).Op("..."))))
 	g.Defer().Id("stores").Dot("Close").Call()
 	g.Defer().Qual(pkgStore, "KeepSwept").Call(jen.Id("stores")).Call()
 }
@@ -211,6 +229,16 @@ func (p *printer) runKeys(g *jen.Group, keys []*model.Scheme) {
 	g.Add(returnErr())
 }
 
+// also prints that an error, or none, keeps the server from starting.
+func also(err jen.Code) *jen.Statement {
+	return jen.Id("why").Op("=").Append(jen.Id("why"), err)
+}
+
+// returnWhy prints the end where there is such an error.
+func returnWhy() *jen.Statement {
+	return jen.If(jen.Err().Op(":=").Qual("errors", "Join").Call(jen.Id("why").Op("...")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+}
+
 // runLogins prints what signs people in and verifies their sessions.
 func (p *printer) runLogins(g *jen.Group) {
 	g.List(jen.Id("sessions"), jen.Err()).Op(":=").Qual(pkgSession, "New").Call(jen.Qual(pkgSession, "Config").Values(
@@ -240,7 +268,7 @@ func (p *printer) runLogins(g *jen.Group) {
 		jen.Line().Id("Look").Op(":").Id("look"),
 		jen.Line(),
 	))
-	g.Add(returnErr())
+	g.Add(also(jen.Err()))
 }
 
 // runTokens prints what verifies access tokens.
@@ -258,7 +286,7 @@ func (p *printer) runTokens(g *jen.Group) {
 		jen.Line().Id("Cache").Op(":").Add(cacheTime()),
 		jen.Line(),
 	))
-	g.Add(returnErr())
+	g.Add(also(jen.Err()))
 }
 
 // runCertificates prints what verifies client certificates.

@@ -48,8 +48,20 @@ func NewCA(t testing.TB) *CA {
 // Files writes a certificate for the names and addresses, and its key.
 func (ca *CA) Files(t testing.TB, names ...string) (cert, key string) {
 	t.Helper()
-	k := newKey(t)
+	return ca.files(t, template(t, names[0]), names)
+}
+
+// Expired is Files for a certificate that has run out.
+func (ca *CA) Expired(t testing.TB, names ...string) (cert, key string) {
+	t.Helper()
 	tmpl := template(t, names[0])
+	tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+	return ca.files(t, tmpl, names)
+}
+
+func (ca *CA) files(t testing.TB, tmpl *x509.Certificate, names []string) (cert, key string) {
+	t.Helper()
+	k := newKey(t)
 	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
 	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	for _, name := range names {

@@ -87,12 +87,11 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	if cfg.HealthCheck {
 		return serve.HealthCheck(ctx, cfg)
 	}
-	if err := provider.Unknown(cfg.Schemes, "login", "apiKey", "basic", "service"); err != nil {
-		return err
-	}
+	// why is what keeps the server from starting: as much of it as can be found out is told at once.
+	why := []error{provider.Unknown(cfg.Schemes, "login", "apiKey", "basic", "service")}
 	stores, err := store.Open(ctx, store.Config{URL: cfg.Store, Sessions: cfg.SessionsStore}, drivers...)
 	if err != nil {
-		return err
+		return errors.Join(append(why, err)...)
 	}
 	defer stores.Close()
 	defer store.KeepSwept(stores)()
@@ -147,9 +146,7 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		SignIn:    cfg.SignIn,
 		Look:      look,
 	})
-	if err != nil {
-		return err
-	}
+	why = append(why, err)
 	tokens, err := bearer.New(bearer.Config{
 		PublicURL: cfg.PublicURL,
 		Title:     "Blog",
@@ -162,8 +159,9 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		Clients:   cfg.Clients,
 		Cache:     max(cfg.Cache, 0),
 	})
-	if err != nil {
-		return err
+	why = append(why, err)
+	if logins == nil || tokens == nil {
+		return errors.Join(why...)
 	}
 	defer store.Follow(stores, keys, sessions, tokens)()
 	if schemes.Login == nil {
@@ -179,14 +177,11 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		schemes.Service = tokens.Scheme("service")
 	}
 	if !cfg.Dev {
-		if err := gate.Unverified(schemes.byName(), operations); err != nil {
-			return err
-		}
+		why = append(why, gate.Unverified(schemes.byName(), operations))
 	}
-	if err := logins.Open(ctx); err != nil {
-		return err
-	}
-	if err := tokens.Open(ctx); err != nil {
+	why = append(why, logins.Open(ctx))
+	why = append(why, tokens.Open(ctx))
+	if err := errors.Join(why...); err != nil {
 		return err
 	}
 	handler, err := New(svc, schemes)

@@ -75,12 +75,11 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 	if cfg.HealthCheck {
 		return serve.HealthCheck(ctx, cfg)
 	}
-	if err := provider.Unknown(cfg.Schemes, "company", "staff", "carrier", "scanner"); err != nil {
-		return err
-	}
+	// why is what keeps the server from starting: as much of it as can be found out is told at once.
+	why := []error{provider.Unknown(cfg.Schemes, "company", "staff", "carrier", "scanner")}
 	stores, err := store.Open(ctx, store.Config{URL: cfg.Store, Sessions: cfg.SessionsStore}, drivers...)
 	if err != nil {
-		return err
+		return errors.Join(append(why, err)...)
 	}
 	defer stores.Close()
 	defer store.KeepSwept(stores)()
@@ -104,8 +103,9 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		Clients:   cfg.Clients,
 		Cache:     max(cfg.Cache, 0),
 	})
-	if err != nil {
-		return err
+	why = append(why, err)
+	if tokens == nil {
+		return errors.Join(why...)
 	}
 	certificates := gate.Refuse("set client_certs: {ca: FILE} in the server's configuration, the authorities that certificates of clients come from")
 	if cfg.ClientCerts.CA != "" {
@@ -135,11 +135,10 @@ func RunWith(ctx context.Context, cfg config.Config, svc Service, schemes Scheme
 		schemes.Scanner = gate.Refuse("pass the application's own gate.Authenticator to RunWith in Schemes.Scanner; package custom makes one of a few lines")
 	}
 	if !cfg.Dev {
-		if err := gate.Unverified(schemes.byName(), operations); err != nil {
-			return err
-		}
+		why = append(why, gate.Unverified(schemes.byName(), operations))
 	}
-	if err := tokens.Open(ctx); err != nil {
+	why = append(why, tokens.Open(ctx))
+	if err := errors.Join(why...); err != nil {
 		return err
 	}
 	handler, err := New(svc, schemes)
