@@ -25,12 +25,12 @@ test: tools
 # authority, node runs an identity provider that npm installs, redis-server and
 # postgres, which Debian has beside the PATH, keep what replicas share, psql asks
 # the latter, python3 runs code samples with requests, a library that is known
-# by its folder, and nginx with its stream module, known by its file, stands in
-# front of a server. What is missing is installed where that can be done, and
+# by its folder, nginx with its stream module, known by its file, stands in front
+# of a server, and systemd-analyze judges a unit. What is missing is installed where that can be done, and
 # named where not; the tests that need it are then skipped with a sentence.
 TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git \
 	chromium=chromium certutil=libnss3-tools node=nodejs npm=npm redis-server=redis-server \
-	psql=postgresql-client postgres=postgresql nginx=nginx-light \
+	psql=postgresql-client postgres=postgresql nginx=nginx-light systemd-analyze=systemd \
 	/usr/lib/nginx/modules/ngx_stream_module.so=libnginx-mod-stream python3=python3 \
 	/usr/lib/python3/dist-packages/requests=python3-requests
 tools:

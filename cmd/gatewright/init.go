@@ -29,8 +29,9 @@ func initCommand() *cobra.Command {
 		Short: "Make a Go project from an OpenAPI document that builds, runs and passes its tests at once",
 		Long: `Makes a project in DIR (this folder if left out): go.mod if there is none,
 gatewright.yaml, server.yaml, main.go, service.go, generate.go, .gitignore, and
-the generated code. A document that lies elsewhere and is one file is copied
-into DIR. Nothing that exists is overwritten.`,
+the generated code; and to deploy it with, unless they are there, a Dockerfile, a
+unit for systemd and a manifest for Kubernetes. A document that lies elsewhere
+and is one file is copied into DIR. Nothing that exists is overwritten.`,
 		Args: between("a document and a folder", 1, 2),
 	}
 	in := initializer{}
@@ -90,7 +91,7 @@ func (in *initializer) make(ctx context.Context) (emit.Project, error) {
 	}
 	project := emit.Project{
 		Package: settings.Package, Output: settings.Output,
-		UndeclaredPublic: in.undeclared == "public", FetchRemoteRefs: in.remoteRefs == "fetch", API: res.API,
+		UndeclaredPublic: in.undeclared == "public", FetchRemoteRefs: in.remoteRefs == "fetch", API: res.API, GoVersion: goVersion(),
 	}
 	if project.Document, err = in.place(res.Sources, files); err != nil {
 		return none, err
@@ -101,6 +102,11 @@ func (in *initializer) make(ctx context.Context) (emit.Project, error) {
 	own, err := project.Files()
 	if err != nil {
 		return none, err
+	}
+	for _, path := range project.Deployment() {
+		if exists(filepath.Join(in.dir, path)) {
+			delete(own, path) // how it is deployed is settled
+		}
 	}
 	for path, text := range own {
 		if _, taken := files[path]; taken || path == project.Document {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ type Project struct {
 	UndeclaredPublic bool
 	FetchRemoteRefs  bool
 	API              *model.API
+	GoVersion        string // that the project is built with
 	GoMod            *GoMod // nil: the project has a go.mod already
 }
 
@@ -42,6 +44,47 @@ type projectOperation struct {
 	GoName, Method, Path, Who, Signature, Arguments string
 }
 
+// deployment is what a project brings to be deployed with, beside a unit of
+// systemd: path and template.
+var deployment = map[string]string{
+	"Dockerfile":             "Dockerfile.tmpl",
+	".dockerignore":          "dockerignore.tmpl",
+	"deploy/kubernetes.yaml": "kubernetes.yaml.tmpl",
+}
+
+// Deployment returns the paths of what the project is deployed with. A project
+// does as well without.
+func (p Project) Deployment() []string {
+	return append(slices.Sorted(maps.Keys(deployment)), p.unit())
+}
+
+// unit is the path of the unit for systemd.
+func (p Project) unit() string { return "deploy/" + p.name() + ".service" }
+
+// name is what the server is called where it runs: a label of the DNS.
+func (p Project) name() string {
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			return r
+		}
+		return '-'
+	}, p.Binary), "-0123456789")
+	if name = strings.TrimRight(name[:min(len(name), 40)], "-"); name == "" {
+		return "server"
+	}
+	return name
+}
+
+// goRelease is the release line of a Go version, 1.26 of 1.26.3, as images are
+// tagged.
+func goRelease(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
 // Files returns the project's files by path.
 func (p Project) Files() (map[string][]byte, error) {
 	data := map[string]any{
@@ -50,6 +93,8 @@ func (p Project) Files() (map[string][]byte, error) {
 		"Output":           p.Output,
 		"Document":         yamlText(p.Document),
 		"Binary":           "/" + p.Binary,
+		"Name":             p.name(),
+		"Toolchain":        goRelease(p.GoVersion),
 		"UndeclaredPublic": p.UndeclaredPublic,
 		"FetchRemoteRefs":  p.FetchRemoteRefs,
 		"Store":            len(p.API.KeySchemes())+len(p.API.LoginSchemes())+len(p.API.TokenSchemes()) > 0,
@@ -68,6 +113,8 @@ func (p Project) Files() (map[string][]byte, error) {
 		"server.yaml":     "server.yaml.tmpl",
 		".gitignore":      "gitignore.tmpl",
 	}
+	maps.Copy(names, deployment)
+	names[p.unit()] = "service.tmpl"
 	if p.GoMod != nil {
 		names["go.mod"] = "go.mod.tmpl"
 		data["Self"] = module
