@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%s: %w; %s -help lists the flags", cmd.CommandPath(), err, cmd.CommandPath())
 	})
-	root.AddCommand(initCommand(), generateCommand(), explainCommand(), docsCommand(), devCommand(), keysCommand(), usersCommand(), tokenCommand())
+	root.AddCommand(initCommand(), generateCommand(), explainCommand(), docsCommand(), devCommand(), keysCommand(), usersCommand(), tokenCommand(), doctorCommand())
 	root.SetArgs(longFlags(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)

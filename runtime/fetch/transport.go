@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,38 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	res.Body = &body{ReadCloser: res.Body, left: t.max}
 	return res, nil
+}
+
+// Unredirected sends a request by a client of [New] and returns the answer also
+// where it redirects, which such a client takes for an error: for those who want
+// to know where to. Nothing is followed. The caller closes the body.
+func Unredirected(client *http.Client, req *http.Request) (*http.Response, error) {
+	t, ok := client.Transport.(*transport)
+	if !ok {
+		return nil, errors.New("fetch: the client is not one of this package")
+	}
+	if err := CheckURL(req.URL); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), client.Timeout)
+	res, err := t.base.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	res.Body = &body{ReadCloser: ending{res.Body, cancel}, left: t.max}
+	return res, nil
+}
+
+// An ending body gives back what bounds its call.
+type ending struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (e ending) Close() error {
+	defer e.cancel()
+	return e.ReadCloser.Close()
 }
 
 // check refuses what can be told from an answer's head.

@@ -79,6 +79,30 @@ type Driver interface {
 	Open(ctx context.Context, url string) (Shared, error)
 }
 
+// An Inspector is a Driver that can look without changing anything.
+type Inspector interface {
+	// Inspect tells how far the tables of what url names have come. An error
+	// means that they cannot be used. It quotes no password.
+	Inspect(ctx context.Context, url string) (Schema, error)
+}
+
+// A Schema is how far tables have come.
+type Schema struct {
+	Version int // 0: there are none yet
+	Known   int // what this program brings them to; 0 where there are no tables
+}
+
+// Inspect looks at what a URL names with the one of drivers that has its scheme.
+func Inspect(ctx context.Context, url string, drivers ...Driver) (Schema, error) {
+	scheme, _, _ := strings.Cut(url, ":")
+	for _, d := range drivers {
+		if i, ok := d.(Inspector); ok && slices.Contains(d.Schemes(), scheme) {
+			return i.Inspect(ctx, url)
+		}
+	}
+	return Schema{}, fmt.Errorf("store: nothing here knows stores of the kind %s", scheme)
+}
+
 // A Config says where records are kept.
 type Config struct {
 	URL string // of everything, but for what Sessions takes

@@ -128,19 +128,24 @@ func checkModes(path string) error {
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", path)
-	}
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s is open to group or others (mode %04o): run chmod 600 %s", path, mode, path)
+	if err := checkMode(path, info); err != nil || runtime.GOOS == "windows" {
+		return err
 	}
 	for _, beside := range []string{path + "-wal", path + "-shm"} {
 		if err := os.Chmod(beside, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkMode refuses what is no file, or one that is open to others.
+func checkMode(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return fmt.Errorf("%s is open to group or others (mode %04o): run chmod 600 %s", path, mode, path)
 	}
 	return nil
 }
