@@ -18,9 +18,6 @@ type Forwarder struct {
 	Standard bool
 }
 
-// maxHops bounds the proxies between a client and the server.
-const maxHops = 16
-
 // Trusts tells whether what comes from an address, as http.Request.RemoteAddr
 // has it, is believed.
 func (f Forwarder) Trusts(remote string) bool {
@@ -87,8 +84,8 @@ func (f Forwarder) standard(r *http.Request) (remote string, secure bool) {
 	return remote, secure
 }
 
-// split returns the members of lists parted by commas, the last ones where there
-// are too many.
+// split returns the members of lists parted by commas. There are no more than fit
+// into a header.
 func split(lines []string) []string {
 	var all []string
 	for _, line := range lines {
@@ -96,7 +93,7 @@ func split(lines []string) []string {
 			all = append(all, strings.Trim(part, " \t"))
 		}
 	}
-	return all[max(0, len(all)-maxHops):]
+	return all
 }
 
 // address reads an address with or without a port, of IPv6 in brackets if with
@@ -122,7 +119,7 @@ func address(text string) (netip.AddrPort, bool) {
 func elements(lines []string) (all []map[string]string, ok bool) {
 	text := strings.Join(lines, ",")
 	element := map[string]string{}
-	for len(all) <= maxHops {
+	for {
 		text = strings.TrimLeft(text, " \t")
 		name, rest, found := strings.Cut(text, "=")
 		if !found || !isToken(name) {
@@ -145,7 +142,6 @@ func elements(lines []string) (all []map[string]string, ok bool) {
 		}
 		text = rest[1:]
 	}
-	return nil, false
 }
 
 // value reads a token or a quoted string (RFC 9110, section 5.6.4).

@@ -91,7 +91,7 @@ func TestForwardedStandard(t *testing.T) {
 		{"no word", proxy, []string{"Forwarded: https"}, proxy, false},
 		{"something after a quote", proxy, []string{`Forwarded: for="198.51.100.7"x;proto=https`}, proxy, false},
 		{"an empty element", proxy, []string{"Forwarded: , for=198.51.100.7;proto=https"}, proxy, false},
-		{"too many", proxy, []string{"Forwarded: " + many + "for=198.51.100.7;proto=https"}, proxy, false},
+		{"more than there are proxies", proxy, []string{"Forwarded: " + many + "for=198.51.100.7;proto=https"}, "198.51.100.7:0", true},
 		{"the headers that do not count", proxy, []string{"X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: https"}, proxy, false},
 		{"nobody", nobody, []string{"Forwarded: for=198.51.100.7;proto=https"}, nobody, false},
 	} {
