@@ -54,11 +54,12 @@ func (c *crowd) leave(a netip.Addr) {
 
 // bounded has next serve as many requests at once as the crowd takes: others are
 // answered 503, or 429 where the client's address has too many. Both are told
-// before anything is read of a body.
-func (c *crowd) bounded(next http.Handler) http.Handler {
+// before anything is read of a body. An address of shared is that of a proxy
+// which names no client.
+func (c *crowd) bounded(shared origin.Forwarder, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from := limit.Address(r)
-		ok, full := c.enter(from, false)
+		ok, full := c.enter(from, shared.Trusts(r.RemoteAddr))
 		if !ok {
 			w.Header().Set("Retry-After", "1")
 			if full {

@@ -87,6 +87,31 @@ func TestConnectionsOfProxies(t *testing.T) {
 	}
 }
 
+// TestRequestsOfProxies: a proxy that names no client has no limit of one address.
+func TestRequestsOfProxies(t *testing.T) {
+	var inside atomic.Int32
+	hold := make(chan struct{})
+	s := startWith(t, App{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		inside.Add(1)
+		<-hold
+	})}, func(c *config.Config) {
+		c.Limits.RequestsPerAddress = 1
+		c.TLS = config.TLS{BehindProxy: []string{"127.0.0.0/8"}}
+	})
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() { direct(t, s.address, "GET", "/", "blog.example", "X-Forwarded-Proto: https") })
+	}
+	for deadline := time.Now().Add(patience); inside.Load() < 3 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := inside.Load(); n != 3 {
+		t.Errorf("%d requests are served at once, want 3", n)
+	}
+	close(hold)
+	all.Wait()
+}
+
 // TestRequestLimits: too many requests at once are answered before their body is
 // read, those of one address before those of everybody.
 func TestRequestLimits(t *testing.T) {

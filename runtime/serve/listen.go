@@ -34,7 +34,7 @@ func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on 
 		}
 	}()
 	all := newCrowd(cfg.Limits.Connections, cfg.Limits.ConnectionsPerAddress)
-	shared := origin.Forwarder{Proxies: append(cfg.BalancerPrefixes(), cfg.TLS.Forwarder().Proxies...)}
+	many := shared(cfg)
 	for _, l := range []struct {
 		into    *net.Listener
 		address string
@@ -65,7 +65,7 @@ func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on 
 			return on, fmt.Errorf("serve: %s is not a loopback address, and %s", listener.Addr(), l.local)
 		}
 		if l.clients {
-			listener = &door{Listener: listener, crowd: all, shared: shared, logger: logger}
+			listener = &door{Listener: listener, crowd: all, shared: many, logger: logger}
 			if len(cfg.ProxyProtocol) > 0 {
 				listener = named(listener, cfg)
 			}
@@ -73,6 +73,11 @@ func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on 
 		*l.into = listener
 	}
 	return on, nil
+}
+
+// shared are the addresses that stand for many clients: proxies and balancers.
+func shared(cfg config.Config) origin.Forwarder {
+	return origin.Forwarder{Proxies: append(cfg.BalancerPrefixes(), cfg.TLS.Forwarder().Proxies...)}
 }
 
 // Sockets are those that systemd opened for the process (sd_listen_fds(3)).

@@ -110,7 +110,7 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 		}
 	}
 	clear := &refuser{publicURL: cfg.PublicURL, app: app, logger: logger}
-	h = newCrowd(cfg.Limits.Requests, cfg.Limits.RequestsPerAddress).bounded(h)
+	h = newCrowd(cfg.Limits.Requests, cfg.Limits.RequestsPerAddress).bounded(shared(cfg), h)
 	h = origin.CORS(origin.CORSConfig{Origins: cfg.CORS.Origins, Credentials: cfg.CORS.Credentials}, h)
 	if certificate == nil {
 		h = behindProxy(cfg.TLS.Forwarder(), clear, h)
