@@ -37,13 +37,7 @@ func TestFlood(t *testing.T) {
 	}
 	idp := gatetest.NewProvider(t)
 	s := newSite(t, build(t), idp, "store: sqlite:keys.db\n", nil)
-	idp.AddUser(gatetest.User{Subject: "ann", Name: "Ann", Claims: map[string]any{"groups": []string{"authors"}}})
-	idp.SignInAs("ann")
-	ann := s.guest(t)
-	ann.signIn(t)
-	_, made := ann.must(t, 201, "POST", "/auth/keys", `{"label":"flood","scopes":["posts:write"]}`)
-	_, after, _ := strings.Cut(made, `"key":"`)
-	key, _, _ := strings.Cut(after, `"`)
+	key := s.key(t)
 	f := &flood{t: t, site: s, key: key, bomb: bomb(t)}
 	f.quiet("before")
 	for i, attack := range []struct {

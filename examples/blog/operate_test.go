@@ -194,13 +194,7 @@ func TestRestart(t *testing.T) {
 	}
 	idp := gatetest.NewProvider(t)
 	s := newSite(t, build(t), idp, "store: sqlite:keys.db\nadmin: {listen: \"127.0.0.1:0\"}\nshutdown: {delay: 300ms}\n", nil)
-	idp.AddUser(gatetest.User{Subject: "ann", Name: "Ann", Claims: map[string]any{"groups": []string{"authors"}}})
-	idp.SignInAs("ann")
-	ann := s.guest(t)
-	ann.signIn(t)
-	_, made := ann.must(t, 201, "POST", "/auth/keys", `{"label":"load","scopes":["posts:write"]}`)
-	_, after, _ := strings.Cut(made, `"key":"`)
-	key, _, _ := strings.Cut(after, `"`)
+	key := s.key(t)
 	s.stop(t)
 	l, err := net.Listen("tcp", s.addr)
 	if err != nil {

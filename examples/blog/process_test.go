@@ -198,6 +198,19 @@ func newGuest(t testing.TB, at string, transport *http.Transport, idp *gatetest.
 	}
 }
 
+// key returns a key of ann's, an author, that may publish.
+func (s *site) key(t *testing.T) string {
+	t.Helper()
+	s.idp.AddUser(gatetest.User{Subject: "ann", Name: "Ann", Claims: map[string]any{"groups": []string{"authors"}}})
+	s.idp.SignInAs("ann")
+	ann := s.guest(t)
+	ann.signIn(t)
+	_, made := ann.must(t, 201, "POST", "/auth/keys", `{"label":"publishes","scopes":["posts:write"]}`)
+	_, after, _ := strings.Cut(made, `"key":"`)
+	key, _, _ := strings.Cut(after, `"`)
+	return key
+}
+
 // ask sends a request as a page of the site does, with further header lines as
 // names and values in turn. An error means that no whole answer came.
 func (g *guest) ask(ctx context.Context, method, path, body string, lines ...string) (int, http.Header, string, error) {

@@ -63,7 +63,16 @@ func (p Project) unit() string { return "deploy/" + p.name() + ".service" }
 
 // name is what the server is called where it runs: a label of the DNS.
 func (p Project) name() string {
-	name := strings.Trim(strings.Map(func(r rune) rune {
+	name := strings.TrimLeft(dashed(p.Binary), "-0123456789")
+	if name = strings.TrimRight(name[:min(len(name), 40)], "-"); name == "" {
+		return "server"
+	}
+	return name
+}
+
+// dashed is text in lower-case letters, digits and dashes between them.
+func dashed(text string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'A' && r <= 'Z':
 			return r - 'A' + 'a'
@@ -71,11 +80,7 @@ func (p Project) name() string {
 			return r
 		}
 		return '-'
-	}, p.Binary), "-0123456789")
-	if name = strings.TrimRight(name[:min(len(name), 40)], "-"); name == "" {
-		return "server"
-	}
-	return name
+	}, text), "-")
 }
 
 // goRelease is the release line of a Go version, 1.26 of 1.26.3, as images are
@@ -269,15 +274,7 @@ func providerName(scheme string, taken []*projectProvider) string {
 	if len(taken) == 0 {
 		return "main"
 	}
-	base := strings.Trim(strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			return r
-		}
-		return '-'
-	}, scheme), "-")
+	base := dashed(scheme)
 	if len(base) > 40 || base == "" {
 		base = "provider"
 	}

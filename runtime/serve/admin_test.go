@@ -127,6 +127,26 @@ func TestAdminChecksAreBounded(t *testing.T) {
 	t.Error("the check that hung is not asked again")
 }
 
+// Before a stop all requests are answered, and clients are asked to go elsewhere.
+func TestDelay(t *testing.T) {
+	s := start(t, http.HandlerFunc(hello), func(c *config.Config) { c.Shutdown.Delay = 2 * time.Second })
+	old := s.newClient(false)
+	if res, _ := answer(t)(old.Get("https://blog.example/")); res.Close {
+		t.Error("clients are asked to go elsewhere before a stop")
+	}
+	begun := time.Now()
+	s.stop()
+	s.log.await(t, "msg=stopping")
+	for range 3 {
+		if res, body := answer(t)(old.Get("https://blog.example/")); !res.Close || body != "hello" {
+			t.Errorf("before the stop a client is told %q, to close: %v", body, res.Close)
+		}
+	}
+	if err := s.wait(t); err != nil || time.Since(begun) < 2*time.Second {
+		t.Errorf("Run = %v after %v, want nil, after the delay", err, time.Since(begun))
+	}
+}
+
 // While the last requests finish, the server says that it is not ready.
 func TestAdminWhileStopping(t *testing.T) {
 	inside, release := make(chan struct{}), make(chan struct{})

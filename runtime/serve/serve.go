@@ -200,9 +200,9 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 		}
 	}
 	notify(logger, daemon.SdNotifyStopping)
-	logger.Info("stopping", slog.Duration("delay", max(0, cfg.Shutdown.Delay)), slog.Duration("grace", cfg.Shutdown.Grace))
 	admin.stopping.Store(true)
 	guard.leaving.Store(true)
+	logger.Info("stopping", slog.Duration("delay", max(0, cfg.Shutdown.Delay)), slog.Duration("grace", cfg.Shutdown.Grace))
 	select {
 	case <-time.After(cfg.Shutdown.Delay):
 	case err := <-failed:
