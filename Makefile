@@ -26,8 +26,9 @@ test: tools
 # postgres, which Debian has beside the PATH, keep what replicas share, psql asks
 # the latter, python3 runs code samples with requests, a library that is known
 # by its folder, nginx with its stream module, known by its file, stands in front
-# of a server, and systemd-analyze judges a unit. What is missing is installed where that can be done, and
-# named where not; the tests that need it are then skipped with a sentence.
+# of a server, and systemd-analyze judges a unit. What is missing is installed
+# where that can be done, and named where not; the tests that need it are then
+# skipped with a sentence.
 TOOLS = curl=curl openssl=openssl update-ca-certificates=ca-certificates gcc=build-essential git=git \
 	chromium=chromium certutil=libnss3-tools node=nodejs npm=npm redis-server=redis-server \
 	psql=postgresql-client postgres=postgresql nginx=nginx-light systemd-analyze=systemd \

@@ -44,7 +44,8 @@ func (a *analyzer) body(op *model.Operation, n *load.Node) *model.Body {
 	return body
 }
 
-// sizeUnits are those of sizes, as in a server's configuration.
+// sizeUnits are those of sizes: of the units that a server's configuration takes,
+// the binary ones.
 var sizeUnits = map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 // bodyLimit reads x-gatewright at an operation: how large its body may be.

@@ -50,6 +50,14 @@ func TestExposed(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
+	many := "/?a=b"
+	for range 6 {
+		another, _ := f.create(t, apikey.CreateRequest{})
+		many += "&key=" + another
+	}
+	if got := ask(home, many); len(got) != 4 {
+		t.Errorf("of six keys %d were looked at, want 4", len(got))
+	}
 	if err := f.keys.Revoke(t.Context(), second.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/gate"
 	"github.com/gatewright/gatewright/runtime/limit"
 	"github.com/gatewright/gatewright/runtime/provider"
+	"github.com/gatewright/gatewright/runtime/secret"
 )
 
 // newAsking makes a stage whose scheme has the issuer asked about every token.
@@ -694,5 +695,31 @@ func TestIntrospectLog(t *testing.T) {
 	}
 	if slices.ContainsFunc([]string{"opaque", "api secret"}, func(text string) bool { return strings.Contains(log.String(), text) }) {
 		t.Errorf("the log has %q, which tells too much", log.String())
+	}
+}
+
+// TestReload: the issuer is asked with the client's secret as it is now.
+func TestReload(t *testing.T) {
+	s := newAsking(t, nil, nil)
+	var shown []string
+	s.issuer.set(func(i *issuer) {
+		i.answer = func(w http.ResponseWriter, r *http.Request) {
+			_, password, _ := r.BasicAuth()
+			shown = append(shown, password)
+			reply(w, s.active().json())
+		}
+	})
+	for _, password := range []string{"", "another"} {
+		if password != "" {
+			next := slices.Clone(s.cfg.Providers)
+			next[0].ClientSecret = secret.New(password)
+			s.tokens.Reload(append(next, provider.Config{Name: "of-no-scheme"}))
+		}
+		if _, err := s.ask("Bearer", "token"+password); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{url.QueryEscape("api secret+%"), "another"}; !slices.Equal(shown, want) {
+		t.Errorf("the issuer was shown %q, want %q", shown, want)
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"github.com/gatewright/gatewright/runtime/clientcert"
 	"github.com/gatewright/gatewright/runtime/gate"
+	"github.com/gatewright/gatewright/runtime/origin"
 	"net"
 	"runtime"
 	"strconv"
@@ -531,7 +532,7 @@ func serve(t *testing.T, c *clientcert.Certificates, proxies []netip.Prefix) fun
 			_, _ = io.WriteString(w, client.ID)
 		}
 	})
-	s := httptest.NewUnstartedServer(clientcert.FromProxies(proxies, mux))
+	s := httptest.NewUnstartedServer(clientcert.FromProxies(origin.Forwarder{Proxies: proxies}.Trusts, mux))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.TLS = clientcert.Ask(&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}}, NextProtos: []string{"h2", "http/1.1"}}, []string{"LocalHost"})
 	s.StartTLS()
@@ -674,7 +675,7 @@ func FuzzHeader(f *testing.F) {
 		}
 		w := httptest.NewRecorder()
 		reached := false
-		clientcert.FromProxies([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		clientcert.FromProxies(origin.Forwarder{Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}.Trusts, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			reached = true
 			if cert := clientcert.Of(r); cert == nil || len(cert.Raw) == 0 {
 				t.Errorf("Client-Cert %q reached the handler without a certificate", leaf)

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
-	"net/netip"
 
 	"github.com/dunglas/httpsfv"
 
@@ -19,21 +18,22 @@ const (
 
 // FromProxies has next see the certificate in the header Client-Cert (RFC 9440),
 // with the chain in Client-Cert-Chain, as that of the client's own connection,
-// where the request comes from one of proxies; a proxy's own certificate never
-// counts as a client's. One that cannot be read is answered 400. From everybody
-// else the headers are nothing, and in either case they do not reach next
-// (section 4).
-func FromProxies(proxies []netip.Prefix, next http.Handler) http.Handler {
+// where the request comes from a proxy, which isProxy tells by its address in the
+// form of http.Request.RemoteAddr; a proxy's own certificate never counts as a
+// client's. One that cannot be read is answered 400. From everybody else the
+// headers are nothing, and in either case they do not reach next (section 4).
+func FromProxies(isProxy func(remote string) bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		leaf, chain := r.Header[certHeader], r.Header[chainHeader]
-		if leaf == nil && chain == nil && len(proxies) == 0 {
+		trusted := isProxy(r.RemoteAddr)
+		if leaf == nil && chain == nil && !trusted {
 			next.ServeHTTP(w, r)
 			return
 		}
 		passed := r.Clone(r.Context())
 		passed.Header.Del(certHeader)
 		passed.Header.Del(chainHeader)
-		if isProxy(proxies, r.RemoteAddr) {
+		if trusted {
 			certs, err := parse(leaf, chain)
 			if err != nil {
 				problem.Write(w, r, &problem.Error{
@@ -55,19 +55,6 @@ func forwarded(state *tls.ConnectionState, certs []*x509.Certificate) *tls.Conne
 	}
 	s.PeerCertificates, s.VerifiedChains = certs, nil
 	return &s
-}
-
-func isProxy(proxies []netip.Prefix, remote string) bool {
-	at, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return false
-	}
-	for _, p := range proxies {
-		if p.Contains(at.Addr().Unmap().WithZone("")) {
-			return true
-		}
-	}
-	return false
 }
 
 // parse reads the headers: an item that is a byte sequence, and a list of such.

@@ -97,12 +97,12 @@ func (d *draft) unknownVariables(environ []string, getenv func(string) string) [
 			m.Hint = "did you mean " + near + "?"
 		}
 		for _, f := range families {
-			if strings.HasPrefix(name, variable(f.name)+"_") && !d.isEntry(f, name) {
+			if strings.HasPrefix(name, Variable(f.name)+"_") && !d.isEntry(f, name) {
 				m.Message, m.Hint = "there is no such entry in "+f.name, "it has to stand in the file before a variable can override it"
 			}
 		}
 		for _, l := range later {
-			if name == variable(l) || strings.HasPrefix(name, variable(l)+"_") {
+			if name == Variable(l) || strings.HasPrefix(name, Variable(l)+"_") {
 				m.Message, m.Hint = "is not supported by this version yet", ""
 			}
 		}

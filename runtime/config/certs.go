@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/gatewright/gatewright/runtime/origin"
 )
 
 // checkClientCerts checks whose certificates are to be taken, and from where.
@@ -65,11 +67,15 @@ func (d *draft) checkRanges(setting string, texts []string) {
 	}
 }
 
-// Prefixes are the ranges of Proxies, which have been checked.
-func (c ClientCerts) Prefixes() []netip.Prefix { return prefixes(c.Proxies) }
+// Forwarder knows the proxies that tell clients' certificates.
+func (c ClientCerts) Forwarder() origin.Forwarder {
+	return origin.Forwarder{Proxies: prefixes(c.Proxies)}
+}
 
-// BalancerPrefixes are the ranges of ProxyProtocol, which have been checked.
-func (c Config) BalancerPrefixes() []netip.Prefix { return prefixes(c.ProxyProtocol) }
+// Balancers knows the balancers that speak the PROXY protocol.
+func (c Config) Balancers() origin.Forwarder {
+	return origin.Forwarder{Proxies: prefixes(c.ProxyProtocol)}
+}
 
 // prefixes are ranges that have been checked.
 func prefixes(texts []string) []netip.Prefix {

@@ -305,8 +305,8 @@ func TestTLSOverrides(t *testing.T) {
 	if f := got.TLS.Forwarder(); !f.Standard || !f.Trusts("10.1.2.3:4") || !f.Trusts("[2001:db8::1]:4") || f.Trusts("192.0.2.1:4") {
 		t.Errorf("Forwarder() = %+v", f)
 	}
-	if p := got.BalancerPrefixes(); len(p) != 1 || p[0].String() != "192.0.2.0/24" {
-		t.Errorf("BalancerPrefixes() = %v", p)
+	if p := got.Balancers().Proxies; len(p) != 1 || p[0].String() != "192.0.2.0/24" {
+		t.Errorf("Balancers() = %v", p)
 	}
 }
 
@@ -396,7 +396,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 		for _, s := range settings {
-			if !strings.Contains(err.Error(), s.name) || !strings.Contains(err.Error(), variable(s.name)) {
+			if !strings.Contains(err.Error(), s.name) || !strings.Contains(err.Error(), Variable(s.name)) {
 				t.Errorf("the help lacks %s or its variable", s.name)
 			}
 		}

@@ -75,7 +75,7 @@ func entryName(family, key string) string {
 }
 
 // entryEnv begins the variables of a member of a family.
-func entryEnv(family, key string) string { return variable(family) + "_" + inVariable(key) }
+func entryEnv(family, key string) string { return Variable(family) + "_" + inVariable(key) }
 
 func isLetterOrDigit(r rune) bool {
 	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'

@@ -268,8 +268,8 @@ client_certs: {ca: cert.pem, scopes: {billing: [a, b]}, proxies: [10.0.0.0/8, "2
 	if certs.Subject != "cn" || !slices.Equal(certs.Hosts, []string{"localhost"}) || certs.CA != filepath.Join(dir, "cert.pem") || !slices.Equal(certs.Scopes["billing"], []string{"a", "b"}) {
 		t.Errorf("ClientCerts = %+v", certs)
 	}
-	if p := certs.Prefixes(); len(p) != 2 || p[0].String() != "10.0.0.0/8" || len(c.Clients["billing"]) != 5 {
-		t.Errorf("Prefixes() = %v, Clients = %v", p, c.Clients)
+	if p := certs.Forwarder().Proxies; len(p) != 2 || p[0].String() != "10.0.0.0/8" || len(c.Clients["billing"]) != 5 {
+		t.Errorf("Forwarder() = %v, Clients = %v", p, c.Clients)
 	}
 	write(t, filepath.Join(dir, "server.yaml"), strings.Replace(good, "{cert: cert.pem, key: key.pem}", "{cert: [cert.pem, api-cert.pem, b-cert.pem], key: [key.pem, api-key.pem, b-key.pem]}", 1)+
 		"client_certs: {hosts: [API.Example, b.example]}\n")

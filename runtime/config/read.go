@@ -231,8 +231,8 @@ func (d *draft) known() []setting {
 // readEnv takes the settings that the environment overrides. A certificate
 // there replaces the file's whole choice of a certificate.
 func (d *draft) readEnv(getenv func(string) string) {
-	files := getenv(variable("tls.cert"))+getenv(variable("tls.key")) != ""
-	dev, proxy := getenv(variable("tls.dev")) == "true", getenv(variable("tls.behind_proxy")) != ""
+	files := getenv(Variable("tls.cert"))+getenv(Variable("tls.key")) != ""
+	dev, proxy := getenv(Variable("tls.dev")) == "true", getenv(Variable("tls.behind_proxy")) != ""
 	if files || proxy {
 		d.TLS.Dev = false
 	}
@@ -310,8 +310,8 @@ func (d *draft) readClientSecrets(getenv func(string) string) {
 // readSecrets reads the secret in the environment, or the files.
 func (d *draft) readSecrets(getenv func(string) string) {
 	if text := getenv(envSecret); text != "" {
-		if getenv(variable("secret_file")) != "" {
-			d.mistakes = append(d.mistakes, Mistake{Place: envSecret, Message: variable("secret_file") + " is set too", Hint: "keep one of the two"})
+		if getenv(Variable("secret_file")) != "" {
+			d.mistakes = append(d.mistakes, Mistake{Place: envSecret, Message: Variable("secret_file") + " is set too", Hint: "keep one of the two"})
 		}
 		d.places["secret"] = envSecret
 		d.Secrets = []secret.Value{secret.New(text)}
@@ -353,8 +353,8 @@ func (d *draft) readStores() {
 				continue
 			}
 			*c.into = value.Reveal()
-		case d.places[c.setting] != variable(c.setting) && holdsPassword(*c.into):
-			d.wrong(c.setting, "holds a password", "put the URL into a file of its own and name that with "+c.setting+"_file, or set "+variable(c.setting))
+		case d.places[c.setting] != Variable(c.setting) && holdsPassword(*c.into):
+			d.wrong(c.setting, "holds a password", "put the URL into a file of its own and name that with "+c.setting+"_file, or set "+Variable(c.setting))
 			*c.into = "" // nothing is to quote it
 		}
 	}

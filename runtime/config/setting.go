@@ -27,7 +27,7 @@ type setting struct {
 // settings are all that this version knows, in the order of the help.
 var settings = []setting{
 	{name: "public_url", help: "origin under which clients reach the server, https://HOST[:PORT]", into: func(d *draft) any { return &d.PublicURL }},
-	{name: "listen", help: "address to listen on, HOST:PORT, or systemd:NAME for a socket of systemd (127.0.0.1:8443, behind a proxy :8080)", into: func(d *draft) any { return &d.Listen }},
+	{name: "listen", help: "address to listen on, HOST:PORT, or systemd:NAME for a socket of systemd (127.0.0.1:8443, behind a proxy 127.0.0.1:8080)", into: func(d *draft) any { return &d.Listen }},
 	{name: "tls.cert", help: "PEM file of the certificate chain, or a list of them", path: true, into: func(d *draft) any { return &d.TLS.Cert }},
 	{name: "tls.key", help: "PEM file of the private key, or a list in the same order", path: true, into: func(d *draft) any { return &d.TLS.Key }},
 	{name: "tls.behind_proxy", help: "CIDRs of proxies that end TLS: plain HTTP is served to them, where they say it came over TLS", into: func(d *draft) any { return &d.TLS.BehindProxy }},
@@ -137,11 +137,8 @@ const (
 	envSecret = "GATEWRIGHT_SECRET"
 )
 
-// Variable is the name of a setting in the environment.
-func Variable(name string) string { return variable(name) }
-
-// variable is the name in the environment of a setting.
-func variable(name string) string {
+// Variable is the name of a setting, such as tls.cert, in the environment.
+func Variable(name string) string {
 	return "GATEWRIGHT_" + strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
 }
 
@@ -150,7 +147,7 @@ func (s setting) variable() string {
 	if s.env != "" {
 		return s.env
 	}
-	return variable(s.name)
+	return Variable(s.name)
 }
 
 func find(name string) (setting, bool) {

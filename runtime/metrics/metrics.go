@@ -85,6 +85,9 @@ func Decision(ctx context.Context, operation, reason string) {
 // Store notes a call of a store: of is what it keeps, as keys, and call the name
 // of the method.
 func Store(ctx context.Context, of, call string, failed bool, took time.Duration) {
+	if !stores.Enabled(ctx) {
+		return // and no label is made
+	}
 	stores.Record(ctx, took.Seconds(), metric.WithAttributes(
 		attribute.String("store", of), attribute.String("call", call), attribute.Bool("failed", failed)))
 }
@@ -92,6 +95,9 @@ func Store(ctx context.Context, of, call string, failed bool, took time.Duration
 // Call notes a call of an identity provider at a host; status is 0 where none
 // answered.
 func Call(ctx context.Context, host, methodName string, status int, took time.Duration) {
+	if !calls.Enabled(ctx) {
+		return
+	}
 	calls.Record(ctx, took.Seconds(), metric.WithAttributes(
 		attribute.String("server.address", host), attribute.String("http.request.method", method(methodName)), attribute.Int("http.response.status_code", status)))
 }

@@ -21,6 +21,9 @@ type Forwarder struct {
 // Trusts tells whether what comes from an address, as http.Request.RemoteAddr
 // has it, is believed.
 func (f Forwarder) Trusts(remote string) bool {
+	if len(f.Proxies) == 0 {
+		return false // mostly, and without a look
+	}
 	at, err := netip.ParseAddrPort(remote)
 	return err == nil && f.trusts(at.Addr())
 }

@@ -58,8 +58,8 @@ func newAdmin(checks []Check) (*admin, error) {
 	return a, nil
 }
 
-// handler answers /healthz, /readyz and /metrics. Only for names of this machine: a page
-// whose name is made to point here (DNS rebinding) learns nothing.
+// handler answers /healthz, /readyz and /metrics. Only for names of this machine:
+// a page whose name is made to point here (DNS rebinding) learns nothing.
 func (a *admin) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { say(w, http.StatusOK, "ok\n") })

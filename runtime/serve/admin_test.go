@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gatewright/gatewright/runtime/config"
+	"github.com/gatewright/gatewright/runtime/secret"
 )
 
 func okay(context.Context) error { return nil }
@@ -126,6 +127,62 @@ func TestAdminChecksAreBounded(t *testing.T) {
 	}
 	t.Error("the check that hung is not asked again")
 }
+
+// Health for everybody is one word, on both listeners and for every host, and
+// nothing else is.
+func TestPublicHealth(t *testing.T) {
+	var broken atomic.Bool
+	s := startWith(t, App{Handler: http.HandlerFunc(hello), Checks: []Check{{"store", func(context.Context) error {
+		if broken.Load() {
+			return errors.New("db.internal does not answer")
+		}
+		return nil
+	}}}}, func(c *config.Config) { c.PublicHealth, c.Plain.Listen = true, "127.0.0.1:0" })
+	plain := s.plain(t)
+	asked := func(want string, status int) {
+		t.Helper()
+		r, err := http.NewRequest("GET", "https://blog.example/readyz", nil)
+		check(t, err)
+		r.Host = "10.1.2.3"
+		if res, body := answer(t)(s.client.Do(r)); res.StatusCode != status || body != want {
+			t.Errorf("/readyz = %d %q, want %d %q", res.StatusCode, body, status, want)
+		}
+		if res, body := direct(t, plain, "GET", "/readyz", "10.1.2.3"); res.StatusCode != status || body != want {
+			t.Errorf("/readyz without TLS = %d %q, want %d %q", res.StatusCode, body, status, want)
+		}
+		if res, body := direct(t, plain, "GET", "/healthz", "10.1.2.3"); res.StatusCode != 200 || body != "ok\n" {
+			t.Errorf("/healthz without TLS = %d %q, want 200", res.StatusCode, body)
+		}
+	}
+	asked("ok\n", 200)
+	broken.Store(true)
+	time.Sleep(1100 * time.Millisecond) // what was found out holds for a second
+	asked("not ready\n", 503)
+	if res, _ := direct(t, plain, "GET", "/metrics", "10.1.2.3"); res.StatusCode != 421 {
+		t.Errorf("/metrics of everybody = %d, want 421", res.StatusCode)
+	}
+	for name, c := range map[string]struct {
+		health bool
+		path   string
+	}{"hidden": {true, "/readyz"}, "not hidden": {true, "/other"}, "not for everybody": {false, "/readyz"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		certFile, keyFile, _ := certificate(t)
+		err := Run(ctx, config.Config{
+			PublicURL: "https://blog.example", Listen: "127.0.0.1:0", TLS: config.TLS{Cert: []string{certFile}, Key: []string{keyFile}},
+			Secrets: []secret.Value{secret.Random(32)}, PublicHealth: c.health, Shutdown: config.Shutdown{Delay: -1},
+		}, App{Handler: only{c.path}})
+		if hidden := name == "hidden"; (err != nil) != hidden || hidden && !strings.Contains(err.Error(), "-healthcheck") {
+			t.Errorf("an operation that is %s: Run = %v", name, err)
+		}
+	}
+}
+
+// only answers at one path.
+type only struct{ path string }
+
+func (o only) Answers(path string) bool                       { return path == o.path }
+func (only) ServeHTTP(w http.ResponseWriter, r *http.Request) { hello(w, r) }
 
 // Before a stop all requests are answered, and clients are asked to go elsewhere.
 func TestDelay(t *testing.T) {

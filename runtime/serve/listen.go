@@ -17,7 +17,7 @@ import (
 	"github.com/gatewright/gatewright/runtime/origin"
 )
 
-// Listeners are those of a server; plain and admin are nil where there are none.
+// listeners are those of a server; plain and admin are nil where there are none.
 type listeners struct{ main, plain, admin net.Listener }
 
 // listenAll opens the listeners of cfg, all of them or none.
@@ -77,10 +77,10 @@ func listenAll(ctx context.Context, cfg config.Config, logger *slog.Logger) (on 
 
 // shared are the addresses that stand for many clients: proxies and balancers.
 func shared(cfg config.Config) origin.Forwarder {
-	return origin.Forwarder{Proxies: append(cfg.BalancerPrefixes(), cfg.TLS.Forwarder().Proxies...)}
+	return origin.Forwarder{Proxies: append(cfg.Balancers().Proxies, cfg.TLS.Forwarder().Proxies...)}
 }
 
-// Sockets are those that systemd opened for the process (sd_listen_fds(3)).
+// sockets are those that systemd opened for the process (sd_listen_fds(3)).
 type sockets struct{ files []*os.File }
 
 func activated() *sockets { return &sockets{activation.Files(true)} }
@@ -142,7 +142,7 @@ func listen(ctx context.Context, setting, address string) (net.Listener, error) 
 // named has the balancers of cfg name the clients of their connections. One that
 // names none is cut off; what others send of the kind is no TLS, and no HTTP.
 func named(l net.Listener, cfg config.Config) net.Listener {
-	balancers := origin.Forwarder{Proxies: cfg.BalancerPrefixes()}
+	balancers := cfg.Balancers()
 	return &proxyproto.Listener{
 		Listener:          l,
 		ReadHeaderTimeout: cfg.Limits.HeaderTime,

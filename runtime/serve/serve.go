@@ -115,7 +115,7 @@ func Run(ctx context.Context, cfg config.Config, app App) error {
 	if certificate == nil {
 		h = behindProxy(cfg.TLS.Forwarder(), clear, h)
 	}
-	h = clientcert.FromProxies(cfg.ClientCerts.Prefixes(), h)
+	h = clientcert.FromProxies(cfg.ClientCerts.Forwarder().Trusts, h)
 	admin, err := newAdmin(app.Checks)
 	if err != nil {
 		return err
