@@ -40,8 +40,12 @@ var answers = []error{
 
 // note notes a call that began at begun.
 func note(ctx context.Context, of, call string, begun time.Time, err error) {
-	failed := err != nil && !slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) })
-	metrics.Store(ctx, of, call, failed, time.Since(begun))
+	metrics.Store(ctx, of, call, hasFailed(err), time.Since(begun))
+}
+
+// hasFailed tells whether an error means that the store could not answer.
+func hasFailed(err error) bool {
+	return err != nil && !slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) })
 }
 
 type timedKeys struct{ apikey.Store }
